@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * TCP upper-layer protocol "smc": private definitions of smc_ulp.ko
+ *
+ * docs/design.rst has the whole picture. In short: the user's TCP socket keeps its identity and
+ * only gets other proto_ops while SMC may happen. SMC is a hidden AF_SMC socket, the sidecar. The
+ * sidecar's TCP socket ("clcsock" in smc.ko) is a placeholder in state CLOSE, the shadow, whose
+ * proto_ops (the adapter, smc_ulp_clc.c) let stock smc.ko run its CLC handshake over the user's
+ * TCP connection. Stock code never holds a pointer to the user's sock.
+ */
+#ifndef _SMC_ULP_PRIVATE_H
+#define _SMC_ULP_PRIVATE_H
+
+#include <linux/net.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/tcp.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <net/inet_connection_sock.h>
+#include <net/netns/generic.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+#include <net/smc_ulp.h>
+
+#define SMC_ULP_DECL_PEERNOSMC	0x03010000	/* SMC_CLC_DECL_PEERNOSMC of net/smc/smc_clc.h */
+#define SMC_ULP_MAX_PENDING	128		/* handshakes in flight per listener */
+#define SMC_ULP_MAX_ACCEPTQ	1024		/* longest accept queue we walk */
+
+/**
+ * enum smc_ulp_phase - where a socket with the ULP stands
+ * @SMC_ULP_IDLE: attached, neither connecting nor listening
+ * @SMC_ULP_LISTEN: listener
+ * @SMC_ULP_CONN: SYN with the SMC option sent, or about to be
+ * @SMC_ULP_CHILD: child of a listener, SYN_RECV
+ * @SMC_ULP_HS: TCP is established, the CLC handshake is running: user I/O waits
+ * @SMC_ULP_ACTIVE: the sidecar carries the data
+ * @SMC_ULP_PLAIN: plain TCP, the ULP is detached or about to be
+ * @SMC_ULP_DEAD: being closed
+ *
+ * Written under the socket lock and ctx->lock, read without by user operations.
+ */
+enum smc_ulp_phase {
+	SMC_ULP_IDLE,
+	SMC_ULP_LISTEN,
+	SMC_ULP_CONN,
+	SMC_ULP_CHILD,
+	SMC_ULP_HS,
+	SMC_ULP_ACTIVE,
+	SMC_ULP_PLAIN,
+	SMC_ULP_DEAD,
+};
+
+struct smc_ulp_listener;
+
+/**
+ * struct smc_ulp_ctx - state of one socket with the ULP
+ * @sk: the user's TCP sock; NULL once it is detached or destroyed. Written under the socket lock
+ *	and @lock; code that does not hold the socket lock uses smc_ulp_sk_get()
+ * @ref: one for the ULP slot of @sk, one per running operation, one for the handshake, one per
+ *	adapter. The last put frees by RCU and drops the module reference that the ctx holds
+ * @lock: BH-safe; protects @phase, @sk, @closer, @l against each other
+ * @phase: enum smc_ulp_phase
+ * @role: enum smc_ulp_role
+ * @origin: enum smc_ulp_origin
+ * @v6: index of the ops tables; fixed, the socket's family may change (IPV6_ADDRFORM)
+ * @shut: shutdown() during the handshake: RCV_SHUTDOWN, SEND_SHUTDOWN; under @lock
+ * @reset_seen: ECONNRESET of an aborted SMC connection was reported
+ * @hs_sk: @sk as long as the handshake runs, which holds it; who takes it away under @lock ends the
+ *	handshake
+ * @cancel: the CLC handshake has to end now
+ * @error: negative errno of the last failed handshake
+ * @reason: why it became TCP
+ * @wseq: write_seq of @sk as the handshake knows it
+ * @rseq: copied_seq of @sk as the handshake knows it
+ * @wq: for those who wait for the handshake, and for CLC messages
+ * @sk_state_change: callback of @sk before us
+ * @sk_data_ready: callback of @sk before us, when @hooked
+ * @hooked: sk_data_ready of @sk is ours
+ * @h: the sidecar; set once before SMC_ULP_ACTIVE, stays until the socket is closed
+ * @msk: sock of the sidecar after the user's close(2), held: it may still wait for the peer
+ * @closer: socket that owns @sk after the user closed it during the handshake
+ * @l: listener: its hidden SMC listener; child: its listener's, until the handshake ends
+ * @req: child: its request sock while it is out of the accept queue; holds the listener
+ * @node: child: in @l->queue
+ * @pending: child: in @l->pending
+ * @work: handshake of a client, or release of a sidecar from atomic context
+ * @started: ktime of the start of the handshake
+ * @ended: ktime of its end
+ * @tx_bytes: sent over SMC
+ * @rx_bytes: received over SMC
+ * @result: snapshot, written once before SMC_ULP_ACTIVE
+ * @rcu: for freeing
+ */
+struct smc_ulp_ctx {
+	struct sock		*sk;
+	refcount_t		ref;
+	spinlock_t		lock;	/* see above */
+	u8			phase;
+	u8			role;
+	u8			origin;
+	u8			v6;
+	u8			shut;
+	u8			hooked;
+	u8			reset_seen;
+	bool			cancel;
+	int			error;
+	u32			reason;
+	u32			wseq;
+	u32			rseq;
+	wait_queue_head_t	wq;
+	void			(*sk_state_change)(struct sock *sk);
+	void			(*sk_data_ready)(struct sock *sk);
+	struct sock		*hs_sk;
+	struct socket		*h;
+	struct sock		*msk;
+	struct socket		*closer;
+	struct smc_ulp_listener	*l;
+	struct request_sock	*req;
+	struct list_head	node;
+	struct list_head	pending;
+	struct work_struct	work;
+	ktime_t			started;
+	ktime_t			ended;
+	atomic64_t		tx_bytes;
+	atomic64_t		rx_bytes;
+	struct smc_ulp_result	*result;
+	struct rcu_head		rcu;
+};
+
+/**
+ * struct smc_ulp_listener - the hidden SMC listener behind a user's TCP listener
+ * @ref: one for the user listener's ctx, one per pending child, one per queued work
+ * @lock: BH-safe; protects the members below up to @nr_pending. Order: child's slock, then @lock,
+ *	then sk_callback_lock of @shadow
+ * @closing: no more children
+ * @queue: children on the way to smc.ko, ctx->node
+ * @pending: all children whose handshake is running, ctx->pending
+ * @nr_pending: length of @pending
+ * @h: hidden listening AF_SMC socket
+ * @shadow: its TCP sock, never used as one
+ * @h_data_ready: sk_data_ready of @h before us
+ * @collect: takes finished children from @h
+ * @teardown: closes @h
+ * @lsk: the user's listener, held
+ * @rcu: for freeing
+ */
+struct smc_ulp_listener {
+	refcount_t		ref;
+	spinlock_t		lock;	/* see above */
+	bool			closing;
+	struct list_head	queue;
+	struct list_head	pending;
+	unsigned int		nr_pending;
+	struct socket		*h;
+	struct sock		*shadow;
+	void			(*h_data_ready)(struct sock *sk);
+	struct work_struct	collect;
+	struct work_struct	teardown;
+	struct sock		*lsk;
+	struct rcu_head		rcu;
+};
+
+struct smc_ulp_net {
+	int			default_verdict;
+	int			clc_timeout_ms;
+	struct ctl_table_header	*sysctl;
+};
+
+/* ctx.c: attach, detach, life of the ctx */
+int smc_ulp_attach(struct sock *sk, enum smc_ulp_origin origin);
+int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int addr_len);
+bool smc_ulp_eligible(const struct sock *sk);
+void smc_ulp_detach(struct sock *sk, struct smc_ulp_ctx *ctx);
+void smc_ulp_release(struct sock *sk);
+struct smc_ulp_ctx *smc_ulp_ctx_alloc(struct sock *sk, gfp_t gfp);
+struct smc_ulp_ctx *smc_ulp_ctx_get(const struct sock *sk);
+struct smc_ulp_ctx *smc_ulp_ctx_locked(const struct sock *sk);
+void smc_ulp_ctx_put(struct smc_ulp_ctx *ctx);
+struct sock *smc_ulp_sk_get(struct smc_ulp_ctx *ctx);
+int smc_ulp_ctx_init(void);
+void smc_ulp_ctx_exit(void);
+
+extern struct tcp_ulp_ops smc_ulp_tcp_ops;
+extern struct workqueue_struct *smc_ulp_hs_wq;
+extern struct workqueue_struct *smc_ulp_wq;
+
+/* sock.c: what the user's socket does */
+extern const struct proto_ops *smc_ulp_base_ops[2];
+extern struct proto_ops smc_ulp_user_ops[2];
+int smc_ulp_sock_init(void);
+void smc_ulp_sock_exit(void);
+
+/* clc.c: the adapter between stock smc.ko and the user's sock */
+extern struct proto_ops smc_ulp_clc_ops[2];
+int smc_ulp_sidecar_connect(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket **hp);
+int smc_ulp_sidecar_listen(struct net *net, bool v6, struct smc_ulp_listener *l);
+int smc_ulp_sidecar_accept(struct socket *newsock, struct smc_ulp_ctx *ctx, struct sock *sk);
+struct socket *smc_ulp_clcsock(const struct socket *h);
+struct smc_ulp_ctx *smc_ulp_shadow_ctx(const struct sock *shadow);
+void smc_ulp_sidecar_set_wq(struct socket *h, struct socket *sock);
+void smc_ulp_sidecar_sync(struct socket *h, const struct sock *sk);
+void smc_ulp_sidecar_peer_gone(struct sock *msk, int err);
+void smc_ulp_sidecar_close(struct smc_ulp_ctx *ctx, struct sock *sk);
+void smc_ulp_clc_init(void);
+
+/* handshake.c: from ESTABLISHED to the outcome */
+void smc_ulp_state_change(struct sock *sk);
+void smc_ulp_handshake_hook(struct smc_ulp_ctx *ctx, struct sock *sk);
+void smc_ulp_handshake_begin(struct smc_ulp_ctx *ctx, struct sock *sk);
+void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc);
+void smc_ulp_wake_user(struct sock *sk);
+
+/* listen.c: servers */
+struct smc_ulp_listener *smc_ulp_listener_create(struct sock *lsk, bool v6);
+void smc_ulp_listener_put(struct smc_ulp_listener *l);
+void smc_ulp_listener_teardown(struct smc_ulp_listener *l);
+bool smc_ulp_hs_congested(const struct sock *sk);
+void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp_t priority);
+void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk);
+void smc_ulp_child_unlist(struct smc_ulp_ctx *ctx);
+void smc_ulp_child_kill(struct sock *sk);
+void smc_ulp_child_done(struct sock *sk, struct request_sock *req, bool reset);
+int smc_ulp_listener_accept(struct smc_ulp_listener *l, struct socket *newsock);
+
+/* result.c */
+void smc_ulp_result_snapshot(struct smc_ulp_ctx *ctx, const struct sock *sk,
+			     struct socket *h, int rc, struct smc_ulp_result *res);
+int smc_ulp_result_get(struct sock *sk, struct smc_ulp_result *res);
+void smc_ulp_result_live(const struct smc_ulp_ctx *ctx, struct smc_ulp_result *res);
+
+/* policy.c: the registered policy */
+int smc_ulp_policy_init_verdict(struct sock *sk, enum smc_ulp_origin origin);
+bool smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr, int addr_len);
+bool smc_ulp_policy_listen(struct sock *sk);
+void smc_ulp_policy_established(struct sock *sk, const struct smc_ulp_result *res);
+bool smc_ulp_policy_fallback(struct sock *sk, const struct smc_ulp_result *res);
+void smc_ulp_policy_release(struct sock *sk, const struct smc_ulp_result *res);
+int smc_ulp_policy_register(struct smc_ulp_ops *ops);
+void smc_ulp_policy_unregister(struct smc_ulp_ops *ops);
+int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old);
+
+/* bpf.c: struct_ops type and kfuncs; the latter are called by BPF programs only */
+struct bpf_sock_addr_kern;
+int bpf_smc_ulp_attach_create(struct sock *sk);
+int bpf_smc_ulp_attach_bind(struct bpf_sock_addr_kern *ctx);
+int bpf_smc_ulp_attach_connect(struct bpf_sock_addr_kern *ctx);
+int bpf_smc_ulp_result(struct sock *sk, void *out, u32 out__sz);
+int smc_ulp_bpf_init(void);
+
+/* layout.c: does the smc.ko that is loaded look as the one we were built for? */
+int smc_ulp_layout_check(void);
+
+/* sysctl.c */
+extern unsigned int smc_ulp_net_id;
+int smc_ulp_sysctl_init(void);
+void smc_ulp_sysctl_exit(void);
+
+/* Phase of @ctx for code without the socket lock; pairs with smc_ulp_set_phase(). */
+static inline int smc_ulp_phase(const struct smc_ulp_ctx *ctx)
+{
+	return smp_load_acquire(&ctx->phase);	/* before ctx->h, which ACTIVE promises */
+}
+
+/* The end of a handshake; pairs with smc_ulp_phase(). Socket lock and ctx->lock held. */
+static inline void smc_ulp_set_phase(struct smc_ulp_ctx *ctx, enum smc_ulp_phase phase)
+{
+	smp_store_release(&ctx->phase, phase);	/* after ctx->h and ctx->error */
+}
+
+static inline struct smc_ulp_net *smc_ulp_pernet(const struct net *net)
+{
+	return net_generic(net, smc_ulp_net_id);
+}
+
+#endif /* _SMC_ULP_PRIVATE_H */

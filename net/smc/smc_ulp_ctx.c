@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCP upper-layer protocol "smc": attach, detach, life of the per-socket state
+ */
+#define pr_fmt(fmt) "smc_ulp: " fmt
+
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sock_diag.h>
+#include <net/inet_common.h>
+#include <net/mptcp.h>
+#include <net/transp_v6.h>
+
+#include "smc_ulp.h"
+
+static struct kmem_cache *smc_ulp_ctx_cache;
+
+/**
+ * smc_ulp_ctx_alloc() - state for @sk
+ * @sk: the user's sock
+ * @gfp: allocation flags
+ *
+ * Context: any that @gfp allows; the caller holds a module reference or an RCU read lock under
+ * which a sock with the ULP was seen. Return: a ctx with one reference, or NULL.
+ */
+struct smc_ulp_ctx *smc_ulp_ctx_alloc(struct sock *sk, gfp_t gfp)
+{
+	struct smc_ulp_ctx *ctx;
+
+	if (!try_module_get(THIS_MODULE))
+		return NULL;
+	ctx = kmem_cache_zalloc(smc_ulp_ctx_cache, gfp);
+	if (!ctx) {
+		module_put(THIS_MODULE);
+		return NULL;
+	}
+	ctx->sk = sk;
+	ctx->v6 = sk->sk_family == AF_INET6;
+	refcount_set(&ctx->ref, 1);
+	spin_lock_init(&ctx->lock);
+	init_waitqueue_head(&ctx->wq);
+	INIT_LIST_HEAD(&ctx->node);
+	INIT_LIST_HEAD(&ctx->pending);
+	return ctx;
+}
+
+static void smc_ulp_ctx_free_rcu(struct rcu_head *rcu)
+{
+	struct smc_ulp_ctx *ctx = container_of(rcu, struct smc_ulp_ctx, rcu);
+
+	kfree(ctx->result);
+	kmem_cache_free(smc_ulp_ctx_cache, ctx);
+}
+
+/**
+ * smc_ulp_ctx_put() - give back a reference
+ * @ctx: the ctx
+ *
+ * Context: any. The last one drops the module reference of the ctx: what remains of the caller in
+ * this module must not sleep (see smc_ulp_exit()).
+ */
+void smc_ulp_ctx_put(struct smc_ulp_ctx *ctx)
+{
+	if (!refcount_dec_and_test(&ctx->ref))
+		return;
+	WARN_ON_ONCE(ctx->h || ctx->l || ctx->req || ctx->closer);
+	call_rcu(&ctx->rcu, smc_ulp_ctx_free_rcu);
+	module_put(THIS_MODULE);
+}
+
+/**
+ * smc_ulp_ctx_get() - the one way from a sock to its ctx for code without the socket lock
+ * @sk: any TCP sock, held by the caller
+ *
+ * Pairs with smc_ulp_publish() and smc_ulp_unpublish(): icsk_ulp_data is read before
+ * icsk_ulp_ops, and written in the opposite order, so data of another ULP is never taken for ours.
+ *
+ * Context: any. Return: a referenced ctx, or NULL when the ULP is not (any more) on @sk.
+ */
+struct smc_ulp_ctx *smc_ulp_ctx_get(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+	struct smc_ulp_ctx *ctx;
+
+	rcu_read_lock();
+	ctx = rcu_dereference(icsk->icsk_ulp_data);
+	smp_rmb();	/* data before ops */
+	if (READ_ONCE(icsk->icsk_ulp_ops) != &smc_ulp_tcp_ops || !ctx ||
+	    !refcount_inc_not_zero(&ctx->ref))
+		ctx = NULL;
+	rcu_read_unlock();
+	return ctx;
+}
+
+/* For code that holds the socket lock of @sk, or its slock in BH: no reference is taken. */
+struct smc_ulp_ctx *smc_ulp_ctx_locked(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+
+	if (icsk->icsk_ulp_ops != &smc_ulp_tcp_ops)
+		return NULL;
+	return rcu_dereference_protected(icsk->icsk_ulp_data, 1);
+}
+
+/* The user's sock, held, or NULL when it is gone from @ctx. Any context. */
+struct sock *smc_ulp_sk_get(struct smc_ulp_ctx *ctx)
+{
+	struct sock *sk;
+
+	spin_lock_bh(&ctx->lock);
+	sk = ctx->sk;
+	if (sk)
+		sock_hold(sk);
+	spin_unlock_bh(&ctx->lock);
+	return sk;
+}
+
+/* The sidecar of a connection whose sock was destroyed in BH. Takes over a reference. */
+static void smc_ulp_drop_work(struct work_struct *work)
+{
+	struct smc_ulp_ctx *ctx = container_of(work, struct smc_ulp_ctx, work);
+	struct socket *h = ctx->h;
+
+	ctx->h = NULL;
+	smc_ulp_sidecar_set_wq(h, h);
+	smc_ulp_sidecar_peer_gone(h->sk, 0);	/* TCP is, so nobody will hear of a close */
+	sock_release(h);
+	smc_ulp_ctx_put(ctx);
+}
+
+/* @ctx no longer has a sock: socket lock or BH slock held. Takes over the slot's reference. */
+static void smc_ulp_unbind(struct smc_ulp_ctx *ctx, enum smc_ulp_phase phase)
+{
+	struct smc_ulp_listener *l = NULL;
+	struct sock *msk;
+	bool drop, reset;
+
+	spin_lock_bh(&ctx->lock);
+	reset = ctx->sk->sk_err;
+	msk = ctx->msk;
+	ctx->msk = NULL;
+	ctx->sk = NULL;
+	if (ctx->phase == SMC_ULP_LISTEN) {
+		l = ctx->l;
+		ctx->l = NULL;
+	}
+	drop = ctx->phase == SMC_ULP_ACTIVE;
+	WRITE_ONCE(ctx->phase, phase);
+	spin_unlock_bh(&ctx->lock);
+
+	if (msk) {
+		if (reset)
+			smc_ulp_sidecar_peer_gone(msk, 0);
+		sock_put(msk);
+	}
+	if (l)
+		smc_ulp_listener_teardown(l);
+	else
+		smc_ulp_child_unlist(ctx);
+	if (drop) {
+		INIT_WORK(&ctx->work, smc_ulp_drop_work);
+		queue_work(smc_ulp_wq, &ctx->work);
+	} else {
+		wake_up_all(&ctx->wq);
+		smc_ulp_ctx_put(ctx);
+	}
+}
+
+/**
+ * smc_ulp_detach() - @sk is plain TCP again, as if the ULP had never been there
+ * @sk: the user's sock
+ * @ctx: its ctx; the slot's reference is given back
+ *
+ * Context: socket lock of @sk held, or its slock in BH with nobody owning the sock.
+ */
+void smc_ulp_detach(struct sock *sk, struct smc_ulp_ctx *ctx)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+
+	write_lock_bh(&sk->sk_callback_lock);
+	if (sk->sk_state_change == smc_ulp_state_change)
+		sk->sk_state_change = ctx->sk_state_change;
+	if (ctx->hooked)
+		WRITE_ONCE(sk->sk_data_ready, ctx->sk_data_ready);
+	ctx->hooked = 0;
+	if (sk->sk_socket) {
+		WRITE_ONCE(sk->sk_socket->ops, smc_ulp_base_ops[ctx->v6]);
+		set_bit(SOCK_SUPPORT_ZC, &sk->sk_socket->flags);
+	}
+	write_unlock_bh(&sk->sk_callback_lock);
+
+	if (sk->sk_state == TCP_CLOSE || sk->sk_state == TCP_LISTEN) {
+		tcp_sk(sk)->syn_smc = 0;
+		tcp_sk(sk)->smc_hs_congested = NULL;
+	}
+	WRITE_ONCE(icsk->icsk_ulp_ops, NULL);
+	smp_wmb();	/* ops before data, see smc_ulp_ctx_get() */
+	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
+	smc_ulp_unbind(ctx, SMC_ULP_PLAIN);
+	module_put(THIS_MODULE);	/* of the ULP slot */
+}
+
+/* tcp_ulp_ops::release: @sk is being destroyed. BH context or BH disabled, cannot sleep. */
+void smc_ulp_release(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+	struct smc_ulp_ctx *ctx = rcu_dereference_protected(icsk->icsk_ulp_data, 1);
+
+	if (!ctx)
+		return;		/* a child for which there was no memory */
+	if (ctx->phase == SMC_ULP_ACTIVE && ctx->result) {	/* never accepted */
+		struct smc_ulp_result res = *ctx->result;
+
+		smc_ulp_result_live(ctx, &res);
+		smc_ulp_policy_release(sk, &res);
+	}
+	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
+	smc_ulp_unbind(ctx, SMC_ULP_DEAD);
+}
+
+/**
+ * smc_ulp_eligible() - may this sock offer SMC at all?
+ * @sk: sock about to connect or listen
+ *
+ * What SMC cannot do for the program is decided here, before a SYN promises it: TCP fast open,
+ * repair mode, zero-copy completions, IPsec policies of the socket.
+ *
+ * Context: socket lock held, or a listener's request path in BH. Return: true when it may.
+ */
+bool smc_ulp_eligible(const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	if (tp->repair || tp->fastopen_connect || tp->fastopen_req ||
+	    inet_test_bit(DEFER_CONNECT, sk) || sock_flag(sk, SOCK_ZEROCOPY))
+		return false;
+	if (inet_csk(sk)->icsk_accept_queue.fastopenq.max_qlen)
+		return false;
+#ifdef CONFIG_XFRM
+	if (rcu_access_pointer(sk->sk_policy[0]) || rcu_access_pointer(sk->sk_policy[1]))
+		return false;
+#endif
+	return true;
+}
+
+/* Is this a socket that can have the ULP? Socket lock held, or nobody else knows the socket. */
+static int smc_ulp_attachable(const struct sock *sk)
+{
+	const struct socket *sock = sk->sk_socket;
+	bool v6 = sk->sk_family == AF_INET6;
+
+	if (!sk_fullsock(sk) || sk->sk_type != SOCK_STREAM || sk->sk_protocol != IPPROTO_TCP ||
+	    (sk->sk_family != AF_INET && !v6) || sk_is_mptcp(sk))
+		return -ESOCKTNOSUPPORT;
+	if (!sock || sock->sk != sk || sk->sk_kern_sock)
+		return -EOPNOTSUPP;
+	if (inet_csk(sk)->icsk_ulp_ops)
+		return -EEXIST;
+	if (sk->sk_state == TCP_LISTEN)
+		return -EINVAL;
+	if (sk->sk_state != TCP_CLOSE || sock->state != SS_UNCONNECTED)
+		return -EISCONN;
+	if (READ_ONCE(sock->ops) != smc_ulp_base_ops[v6] || sk->sk_user_data ||
+	    sk->sk_prot != (v6 ? &tcpv6_prot : &tcp_prot))
+		return -EBUSY;
+	return 0;
+}
+
+/* @ctx becomes what user operations find. Does not set icsk_ulp_ops: the ULP core may do that. */
+static void smc_ulp_publish(struct sock *sk, struct smc_ulp_ctx *ctx)
+{
+	u32 cookie[2];
+
+	sock_diag_save_cookie(sk, cookie);	/* BPF programs tell connections apart by it */
+	write_lock_bh(&sk->sk_callback_lock);
+	ctx->sk_state_change = sk->sk_state_change;
+	sk->sk_state_change = smc_ulp_state_change;
+	write_unlock_bh(&sk->sk_callback_lock);
+	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, ctx);
+	clear_bit(SOCK_SUPPORT_ZC, &sk->sk_socket->flags);
+	WRITE_ONCE(sk->sk_socket->ops, &smc_ulp_user_ops[ctx->v6]);
+}
+
+static int smc_ulp_attach_check(struct sock *sk, enum smc_ulp_origin origin,
+				struct smc_ulp_ctx **ctxp)
+{
+	int rc;
+
+	rc = smc_ulp_attachable(sk);
+	if (rc)
+		return rc;
+	rc = smc_ulp_policy_init_verdict(sk, origin);
+	if (rc)
+		return rc;
+	*ctxp = smc_ulp_ctx_alloc(sk, GFP_ATOMIC | __GFP_NOWARN);
+	if (!*ctxp)
+		return -ENOMEM;
+	(*ctxp)->origin = origin;
+	return 0;
+}
+
+/**
+ * smc_ulp_attach() - attach the ULP, except for what the ULP core does itself
+ * @sk: a TCP sock that is neither connected nor listening
+ * @origin: who asks
+ *
+ * The one attach function behind setsockopt() and the kfuncs. For setsockopt() the ULP core
+ * (__tcp_set_ulp()) sets icsk_ulp_ops and holds the module; for everybody else this does.
+ *
+ * Context: never sleeps. Socket lock held, or @sk is being created.
+ * Return: 0; -ESOCKTNOSUPPORT no TCP socket; -EEXIST it has a ULP; -EISCONN, -EINVAL connected or
+ * listening already; -EBUSY something else has a hand on it; -EACCES the policy says no; -ENOMEM.
+ */
+int smc_ulp_attach(struct sock *sk, enum smc_ulp_origin origin)
+{
+	struct smc_ulp_ctx *ctx;
+	int rc;
+
+	rc = smc_ulp_attach_check(sk, origin, &ctx);
+	if (rc)
+		return rc;
+	if (origin != SMC_ULP_ORIGIN_SETSOCKOPT)
+		__module_get(THIS_MODULE);
+	smc_ulp_publish(sk, ctx);
+	if (origin != SMC_ULP_ORIGIN_SETSOCKOPT)
+		WRITE_ONCE(inet_csk(sk)->icsk_ulp_ops, &smc_ulp_tcp_ops);
+	return 0;
+}
+
+/* How many references a system call of current holds on the file it works on, fd table included */
+static long smc_ulp_own_file_refs(void)
+{
+	return current->files && atomic_read(&current->files->count) > 1 ? 2 : 1;
+}
+
+/**
+ * smc_ulp_attach_connecting() - attach inside connect(2), from a cgroup/connect4 or 6 program
+ * @sk: the sock, which is about to send its SYN
+ * @uaddr: where to
+ * @addr_len: its length
+ *
+ * The connect(2) that is running entered through the base ops and knows nothing of us. So nobody
+ * else may be inside an operation on this socket, or may have fetched the base ops: after the ops
+ * are replaced, the file must have no more references than this system call accounts for. An fd
+ * lookup takes its reference (a full barrier) before it reads sock->ops, we write sock->ops before
+ * we read the count: one of the two sees the other.
+ *
+ * Context: never sleeps; socket lock held, inside __inet_stream_connect().
+ * Return: as smc_ulp_attach(), and -EBUSY when the descriptor is shared with a dup, a fork or an
+ * operation in flight.
+ */
+int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int addr_len)
+{
+	struct smc_ulp_ctx *ctx;
+	struct file *file;
+	int rc;
+
+	sock_owned_by_me(sk);
+	if (!smc_ulp_eligible(sk))
+		return -EOPNOTSUPP;
+	rc = smc_ulp_attach_check(sk, SMC_ULP_ORIGIN_CONNECT, &ctx);
+	if (rc)
+		return rc;
+	file = sk->sk_socket->file;
+	if (!file || file_count(file) > smc_ulp_own_file_refs()) {
+		smc_ulp_ctx_put(ctx);
+		return -EBUSY;
+	}
+	if (!smc_ulp_policy_connect(sk, uaddr, addr_len)) {
+		smc_ulp_ctx_put(ctx);
+		return -EACCES;
+	}
+	__module_get(THIS_MODULE);
+	ctx->phase = SMC_ULP_CONN;
+	tcp_sk(sk)->syn_smc = 1;
+	smc_ulp_publish(sk, ctx);
+	WRITE_ONCE(inet_csk(sk)->icsk_ulp_ops, &smc_ulp_tcp_ops);
+	smp_mb();	/* ops before the count, see above */
+	if (file_count(file) > smc_ulp_own_file_refs()) {
+		smc_ulp_detach(sk, ctx);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* tcp_ulp_ops::init: setsockopt(TCP_ULP), socket lock held */
+static int smc_ulp_init_sock(struct sock *sk)
+{
+	int rc;
+
+	sock_owned_by_me(sk);
+	rc = smc_ulp_attach(sk, SMC_ULP_ORIGIN_SETSOCKOPT);
+	/* __tcp_set_ulp() has cleared it, whatever we say */
+	if (rc && sk->sk_socket && sk->sk_prot == (sk->sk_family == AF_INET6 ? &tcpv6_prot :
+								   &tcp_prot))
+		set_bit(SOCK_SUPPORT_ZC, &sk->sk_socket->flags);
+	return rc;
+}
+
+struct tcp_ulp_ops smc_ulp_tcp_ops __read_mostly = {
+	.name		= SMC_ULP_NAME,
+	.owner		= THIS_MODULE,
+	.init		= smc_ulp_init_sock,
+	.release	= smc_ulp_release,
+	.clone		= smc_ulp_clone,
+};
+
+int __init smc_ulp_ctx_init(void)
+{
+	smc_ulp_ctx_cache = kmem_cache_create("smc_ulp_ctx", sizeof(struct smc_ulp_ctx), 0,
+					      SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT | SLAB_NO_MERGE,
+					      NULL);
+	return smc_ulp_ctx_cache ? 0 : -ENOMEM;
+}
+
+void smc_ulp_ctx_exit(void)
+{
+	rcu_barrier();	/* smc_ulp_ctx_free_rcu() */
+	kmem_cache_destroy(smc_ulp_ctx_cache);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Access to the private structures of smc.ko, by the offsets that genlayout read from its BTF
+ */
+#ifndef _SMC_ULP_FIELD_H
+#define _SMC_ULP_FIELD_H
+
+#include "smc_ulp_layout.gen.h"
+
+#define smc_ulp_ptr(base, type, member) \
+	((void *)((char *)(base) + SMC_ULP_OFF_##type##__##member))
+#define smc_ulp_field(base, type, member, ctype) \
+	READ_ONCE(*(ctype *)smc_ulp_ptr(base, type, member))
+
+#define SMC_ULP_PEER_CONN_ABORT	0x20	/* struct smc_cdc_conn_state_flags */
+
+#endif /* _SMC_ULP_FIELD_H */

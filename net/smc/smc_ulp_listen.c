@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCP upper-layer protocol "smc": servers
+ *
+ * The user's listener stays a TCP listener. A child whose peer speaks SMC is taken out of the
+ * accept queue when it becomes ESTABLISHED, handed to a hidden SMC listener, where smc.ko does the
+ * server's side of the handshake, and put back when that is over, as SMC or as plain TCP. All
+ * other children never leave the accept queue. A handshake that hangs delays nobody else.
+ */
+#define pr_fmt(fmt) "smc_ulp: " fmt
+
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <net/sock_reuseport.h>
+#include <net/tcp.h>
+
+#include "smc_ulp.h"
+#include "smc_ulp_field.h"
+
+/**
+ * smc_ulp_listener_put() - give back a reference
+ * @l: the listener
+ *
+ * Context: any; @l->h is gone before the last reference.
+ */
+void smc_ulp_listener_put(struct smc_ulp_listener *l)
+{
+	if (!refcount_dec_and_test(&l->ref))
+		return;
+	WARN_ON_ONCE(l->nr_pending || l->h);
+	sock_put(l->lsk);
+	kfree_rcu(l, rcu);
+}
+
+/*
+ * Take one finished child from smc.ko. On Debian's 6.12 smc_accept_dequeue() writes to the file of
+ * the accepting socket when the child has fallen back: it gets one that nobody else ever sees.
+ */
+static int smc_ulp_listener_collect(struct smc_ulp_listener *l)
+{
+	struct proto_accept_arg arg = { .flags = O_NONBLOCK, .kern = true };
+	struct smc_ulp_ctx *ctx = NULL;
+	struct file *dummy;
+	struct socket *n;
+	int rc;
+
+	dummy = kzalloc(sizeof(*dummy), GFP_KERNEL);
+	rc = dummy ? sock_create_lite(AF_SMC, SOCK_STREAM, 0, &n) : -ENOMEM;
+	if (rc) {
+		kfree(dummy);
+		return rc;
+	}
+	n->ops = l->h->ops;
+	__module_get(n->ops->owner);
+	n->file = dummy;
+	rc = l->h->ops->accept(l->h, n, &arg);
+	n->file = NULL;
+	if (n->sk && smc_ulp_clcsock(n)) {
+		smc_ulp_clcsock(n)->file = NULL;
+		ctx = smc_ulp_shadow_ctx(smc_ulp_clcsock(n)->sk);
+	}
+	kfree(dummy);
+	if (!ctx) {
+		/* nothing there, or an error of the child, which ends in smc_ulp_clc_release() */
+		sock_release(n);
+		return rc == -EAGAIN ? rc : 0;
+	}
+	if (!rc)
+		rc = smc_ulp_field(n->sk, smc_sock, use_fallback, bool);
+	refcount_inc(&ctx->ref);	/* the adapter's may go with n */
+	smc_ulp_finish(ctx, n, rc);
+	smc_ulp_ctx_put(ctx);
+	return 0;
+}
+
+static void smc_ulp_listener_collect_work(struct work_struct *work)
+{
+	struct smc_ulp_listener *l = container_of(work, struct smc_ulp_listener, collect);
+
+	while (!READ_ONCE(l->closing) && !smc_ulp_listener_collect(l))
+		cond_resched();
+}
+
+/* sk_data_ready of the hidden listener: a handshake is over. Process or BH context. */
+static void smc_ulp_listener_data_ready(struct sock *msk)
+{
+	struct smc_ulp_listener *l;
+
+	read_lock_bh(&msk->sk_callback_lock);
+	l = msk->sk_user_data;
+	if (l)
+		queue_work(smc_ulp_wq, &l->collect);
+	read_unlock_bh(&msk->sk_callback_lock);
+}
+
+/* Close the hidden listener; the children that are still on their way are reset. */
+static void smc_ulp_listener_teardown_work(struct work_struct *work)
+{
+	struct smc_ulp_listener *l = container_of(work, struct smc_ulp_listener, teardown);
+	struct sock *msk = l->h->sk;
+	struct smc_ulp_ctx *ctx;
+
+	/* a handshake that ends later finds nobody to tell */
+	write_lock_bh(&msk->sk_callback_lock);
+	msk->sk_user_data = NULL;
+	msk->sk_data_ready = l->h_data_ready;
+	write_unlock_bh(&msk->sk_callback_lock);
+	cancel_work_sync(&l->collect);
+
+	/* ends those that wait for the peer; l->closing: no new ones */
+	spin_lock_bh(&l->lock);
+	list_for_each_entry(ctx, &l->pending, pending) {
+		WRITE_ONCE(ctx->cancel, true);
+		wake_up_all(&ctx->wq);
+	}
+	spin_unlock_bh(&l->lock);
+	sock_release(l->h);
+	l->h = NULL;
+
+	for (;;) {
+		spin_lock_bh(&l->lock);
+		ctx = list_first_entry_or_null(&l->pending, struct smc_ulp_ctx, pending);
+		if (ctx) {
+			list_del_init(&ctx->pending);
+			l->nr_pending--;
+			list_del_init(&ctx->node);
+			refcount_inc(&ctx->ref);
+		}
+		spin_unlock_bh(&l->lock);
+		if (!ctx)
+			break;
+		smc_ulp_finish(ctx, NULL, -ECONNRESET);
+		smc_ulp_ctx_put(ctx);
+	}
+	smc_ulp_listener_put(l);
+	module_put(THIS_MODULE);
+}
+
+/**
+ * smc_ulp_listener_teardown() - the user's listener is no more
+ * @l: its hidden listener; the caller's reference goes with it
+ *
+ * Context: any.
+ */
+void smc_ulp_listener_teardown(struct smc_ulp_listener *l)
+{
+	spin_lock_bh(&l->lock);
+	WRITE_ONCE(l->closing, true);
+	spin_unlock_bh(&l->lock);
+	__module_get(THIS_MODULE);	/* for the work */
+	queue_work(smc_ulp_wq, &l->teardown);
+}
+
+/**
+ * smc_ulp_listener_create() - prepare a TCP socket that is going to listen
+ * @lsk: the user's sock
+ * @v6: its family
+ *
+ * Context: process, no locks. Return: the listener with one reference, or an ERR_PTR.
+ */
+struct smc_ulp_listener *smc_ulp_listener_create(struct sock *lsk, bool v6)
+{
+	struct smc_ulp_listener *l;
+	struct sock *msk;
+	int rc;
+
+	l = kzalloc(sizeof(*l), GFP_KERNEL);
+	if (!l)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&l->ref, 1);
+	sock_hold(lsk);
+	l->lsk = lsk;
+	spin_lock_init(&l->lock);
+	INIT_LIST_HEAD(&l->queue);
+	INIT_LIST_HEAD(&l->pending);
+	INIT_WORK(&l->collect, smc_ulp_listener_collect_work);
+	INIT_WORK(&l->teardown, smc_ulp_listener_teardown_work);
+	rc = smc_ulp_sidecar_listen(sock_net(lsk), v6, l);
+	if (rc) {
+		smc_ulp_listener_put(l);
+		return ERR_PTR(rc);
+	}
+	msk = l->h->sk;
+	write_lock_bh(&msk->sk_callback_lock);
+	l->h_data_ready = msk->sk_data_ready;
+	msk->sk_user_data = l;
+	msk->sk_data_ready = smc_ulp_listener_data_ready;
+	write_unlock_bh(&msk->sk_callback_lock);
+	return l;
+}
+
+/* The next child for smc.ko, which has @newsock for it. Process context, below smc.ko's locks. */
+int smc_ulp_listener_accept(struct smc_ulp_listener *l, struct socket *newsock)
+{
+	struct smc_ulp_ctx *ctx;
+	struct sock *sk;
+	int rc;
+
+	for (;;) {
+		spin_lock_bh(&l->lock);
+		ctx = list_first_entry_or_null(&l->queue, struct smc_ulp_ctx, node);
+		if (ctx) {
+			list_del_init(&ctx->node);
+			refcount_inc(&ctx->ref);
+		}
+		spin_unlock_bh(&l->lock);
+		if (!ctx)
+			return -EAGAIN;
+		rc = -ECONNRESET;
+		sk = smc_ulp_sk_get(ctx);
+		if (sk) {
+			rc = smc_ulp_sidecar_accept(newsock, ctx, sk);
+			sock_put(sk);
+		}
+		if (rc)
+			smc_ulp_finish(ctx, NULL, rc);
+		smc_ulp_ctx_put(ctx);
+		if (!rc)
+			return 0;
+	}
+}
+
+/* Children may move to another listener, which need not be ours: CLC bytes would reach a program */
+static bool smc_ulp_may_migrate(const struct sock *lsk)
+{
+	struct sock_reuseport *reuse = rcu_dereference(lsk->sk_reuseport_cb);
+	struct bpf_prog *prog;
+
+	if (!reuse)
+		return false;
+	if (READ_ONCE(sock_net(lsk)->ipv4.sysctl_tcp_migrate_req))
+		return true;
+	prog = rcu_dereference(reuse->prog);
+	return prog && prog->expected_attach_type == BPF_SK_REUSEPORT_SELECT_OR_MIGRATE;
+}
+
+/**
+ * smc_ulp_hs_congested() - tcp_sock::smc_hs_congested of our listeners
+ * @lsk: the user's listener
+ *
+ * Asked for each SYN with the SMC option. Once the SYN-ACK has carried the option there is no way
+ * to TCP but through the CLC handshake; so everything that speaks against SMC is asked here.
+ *
+ * Context: BH, RCU read lock. Return: true to answer as a TCP server without SMC.
+ */
+bool smc_ulp_hs_congested(const struct sock *lsk)
+{
+	const struct inet_connection_sock *icsk = inet_csk(lsk);
+	const struct smc_ulp_listener *l;
+	const struct smc_ulp_ctx *ctx;
+	u32 backlog;
+
+	ctx = rcu_dereference(icsk->icsk_ulp_data);
+	smp_rmb();	/* as in smc_ulp_ctx_get() */
+	if (READ_ONCE(icsk->icsk_ulp_ops) != &smc_ulp_tcp_ops || !ctx)
+		return true;
+	l = READ_ONCE(ctx->l);
+	if (!l || READ_ONCE(l->closing) || !smc_ulp_eligible(lsk) || smc_ulp_may_migrate(lsk))
+		return true;
+	backlog = READ_ONCE(lsk->sk_ack_backlog);
+	return READ_ONCE(l->nr_pending) >= SMC_ULP_MAX_PENDING || backlog > SMC_ULP_MAX_ACCEPTQ ||
+	       backlog + READ_ONCE(l->nr_pending) > READ_ONCE(lsk->sk_max_ack_backlog);
+}
+
+/**
+ * smc_ulp_clone() - tcp_ulp_ops::clone: a child of a socket with the ULP
+ * @req: its request
+ * @newsk: the child, a copy of the listener with all pointers of ours in it; slock held
+ * @priority: allocation flags
+ *
+ * Only a child whose SYN-ACK carried the SMC option keeps the ULP. Without memory for its ctx it
+ * must not live: its peer is going to send a CLC message, see smc_ulp_child_established().
+ *
+ * Context: BH, RCU read lock (which keeps the listener's ctx, should it just go).
+ */
+void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp_t priority)
+{
+	struct inet_connection_sock *icsk = inet_csk(newsk);
+	struct smc_ulp_ctx *lctx = rcu_dereference_protected(icsk->icsk_ulp_data, 1);
+	struct smc_ulp_listener *l = lctx ? READ_ONCE(lctx->l) : NULL;
+	struct smc_ulp_ctx *ctx;
+
+	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
+	tcp_sk(newsk)->smc_hs_congested = NULL;
+	if (lctx)
+		newsk->sk_state_change = lctx->sk_state_change;
+	if (!l || !inet_rsk(req)->smc_ok || !tcp_sk(newsk)->syn_smc ||
+	    !refcount_inc_not_zero(&l->ref)) {
+		icsk->icsk_ulp_ops = NULL;
+		return;
+	}
+	if (!try_module_get(THIS_MODULE)) {	/* for the slot; fails only if the listener went */
+		smc_ulp_listener_put(l);
+		icsk->icsk_ulp_ops = NULL;
+		return;
+	}
+	newsk->sk_state_change = smc_ulp_state_change;
+	ctx = smc_ulp_ctx_alloc(newsk, priority | __GFP_NOWARN);
+	if (!ctx) {
+		smc_ulp_listener_put(l);
+		return;
+	}
+	ctx->role = SMC_ULP_SERVER;
+	ctx->origin = SMC_ULP_ORIGIN_ACCEPT;
+	ctx->phase = SMC_ULP_CHILD;
+	ctx->l = l;
+	ctx->sk_state_change = lctx->sk_state_change;
+	rcu_assign_pointer(icsk->icsk_ulp_data, ctx);
+	smc_ulp_handshake_hook(ctx, newsk);	/* the proposal may come with the ACK */
+}
+
+/* Take @sk out of its listener's accept queue. Its slock is held in BH, as when it was added. */
+static struct request_sock *smc_ulp_unqueue(struct sock *lsk, struct sock *sk)
+{
+	struct request_sock_queue *q = &inet_csk(lsk)->icsk_accept_queue;
+	struct request_sock *req, *prev = NULL;
+
+	spin_lock(&q->rskq_lock);
+	for (req = q->rskq_accept_head; req; prev = req, req = req->dl_next) {
+		if (req->sk != sk)
+			continue;
+		if (prev)
+			prev->dl_next = req->dl_next;
+		else
+			WRITE_ONCE(q->rskq_accept_head, req->dl_next);
+		if (q->rskq_accept_tail == req)
+			q->rskq_accept_tail = prev;
+		req->dl_next = NULL;
+		sk_acceptq_removed(lsk);
+		break;
+	}
+	spin_unlock(&q->rskq_lock);
+	return req;
+}
+
+/* A child that became ESTABLISHED when its listener was already going */
+static void smc_ulp_child_reset_work(struct work_struct *work)
+{
+	smc_ulp_finish(container_of(work, struct smc_ulp_ctx, work), NULL, -ECONNRESET);
+}
+
+/**
+ * smc_ulp_child_established() - a child whose peer speaks SMC is ESTABLISHED
+ * @ctx: its ctx
+ * @sk: the child
+ *
+ * Context: BH, slock of @sk held, nobody owns it; or, when accept(2) on another CPU has taken it
+ * already, socket lock held.
+ */
+void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	struct smc_ulp_listener *l = ctx->l;
+	bool closing;
+
+	local_bh_disable();
+	smc_ulp_handshake_begin(ctx, sk);
+	/* not found: accept(2) was faster, then the user's operations wait as a client's do */
+	ctx->req = smc_ulp_unqueue(l->lsk, sk);
+	spin_lock(&l->lock);
+	closing = l->closing;
+	if (!closing) {
+		list_add_tail(&ctx->pending, &l->pending);
+		WRITE_ONCE(l->nr_pending, l->nr_pending + 1);
+		list_add_tail(&ctx->node, &l->queue);
+		l->shadow->sk_data_ready(l->shadow);	/* smc_clcsock_data_ready() */
+	}
+	spin_unlock(&l->lock);
+	if (closing) {
+		INIT_WORK(&ctx->work, smc_ulp_child_reset_work);
+		queue_work(smc_ulp_wq, &ctx->work);
+	}
+	local_bh_enable();
+}
+
+/**
+ * smc_ulp_child_kill() - there was no memory for the ctx of a child
+ * @sk: the child, ESTABLISHED
+ *
+ * Its peer was promised SMC: the first CLC message finds no connection and is answered by a RST.
+ *
+ * Context: as smc_ulp_child_established().
+ */
+void smc_ulp_child_kill(struct sock *sk)
+{
+	WRITE_ONCE(sk->sk_err, ECONNRESET);
+	tcp_done(sk);
+}
+
+/**
+ * smc_ulp_child_unlist() - @ctx no longer belongs to a listener
+ * @ctx: ctx of a child
+ *
+ * Context: any.
+ */
+void smc_ulp_child_unlist(struct smc_ulp_ctx *ctx)
+{
+	struct smc_ulp_listener *l;
+
+	spin_lock_bh(&ctx->lock);
+	l = ctx->l;
+	ctx->l = NULL;
+	spin_unlock_bh(&ctx->lock);
+	if (!l)
+		return;
+	spin_lock_bh(&l->lock);
+	if (!list_empty(&ctx->pending)) {
+		list_del_init(&ctx->pending);
+		WRITE_ONCE(l->nr_pending, l->nr_pending - 1);
+	}
+	list_del_init(&ctx->node);
+	spin_unlock_bh(&l->lock);
+	smc_ulp_listener_put(l);
+}
+
+/**
+ * smc_ulp_child_done() - a child that nobody accepted yet goes where it belongs
+ * @sk: the child, held by the caller, and by @req until here
+ * @req: its request, which holds the listener
+ * @reset: it was aborted: destroy it; else back into the accept queue
+ *
+ * Context: process, no lock of @sk.
+ */
+void smc_ulp_child_done(struct sock *sk, struct request_sock *req, bool reset)
+{
+	struct sock *lsk = req->rsk_listener;
+	void (*data_ready)(struct sock *sk);
+
+	if (reset) {
+		sk->sk_prot->close(sk, 0);
+		reqsk_put(req);
+		return;
+	}
+	sock_hold(lsk);
+	local_bh_disable();
+	bh_lock_sock(sk);
+	/* destroys the child when @lsk does not listen any more */
+	if (!inet_csk_reqsk_queue_add(lsk, req, sk))
+		reqsk_put(req);
+	bh_unlock_sock(sk);
+	data_ready = READ_ONCE(lsk->sk_data_ready);
+	data_ready(lsk);
+	local_bh_enable();
+	sock_put(lsk);
+}

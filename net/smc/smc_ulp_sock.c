@@ -1,0 +1,822 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCP upper-layer protocol "smc": what the user's socket does
+ *
+ * These proto_ops stand in sock->ops from attach until the socket is plain TCP again or closed.
+ * Every operation first finds its ctx; without one (it was detached after the ops were fetched)
+ * the operation is TCP's. While the handshake runs user I/O waits, as it does in SYN_SENT.
+ */
+#define pr_fmt(fmt) "smc_ulp: " fmt
+
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/splice.h>
+#include <linux/wait_bit.h>
+#include <asm/ioctls.h>
+#include <net/inet_common.h>
+#include <net/ipv6.h>
+#include <net/transp_v6.h>
+
+#include "smc_ulp.h"
+#include "smc_ulp_field.h"
+
+#define SMC_ULP_SMC_CLOSED		7	/* enum smc_state, net/smc/smc.h */
+#define SMC_ULP_SMC_PEERABORTWAIT	26
+
+const struct proto_ops *smc_ulp_base_ops[2] __read_mostly;
+struct proto_ops smc_ulp_user_ops[2] __read_mostly;
+
+/* Operations of sockets without a ctx, which may sleep below us; see smc_ulp_sock_exit() */
+static atomic_t smc_ulp_strays = ATOMIC_INIT(0);
+
+/* The ops of @sock that are not ours */
+static const struct proto_ops *smc_ulp_base(const struct socket *sock)
+{
+	const struct proto_ops *ops = READ_ONCE(sock->ops);
+
+	if (ops == &smc_ulp_user_ops[0])
+		return smc_ulp_base_ops[0];
+	if (ops == &smc_ulp_user_ops[1])
+		return smc_ulp_base_ops[1];
+	return ops;
+}
+
+/*
+ * One user operation: @ctx, when set, holds the module; else smc_ulp_strays does. What the
+ * operation is called on cannot be closed, since the caller holds the file.
+ */
+struct smc_ulp_op {
+	struct smc_ulp_ctx *ctx;
+};
+
+static struct smc_ulp_op smc_ulp_op_begin(const struct socket *sock)
+{
+	struct smc_ulp_op op = { .ctx = smc_ulp_ctx_get(sock->sk) };
+
+	if (unlikely(!op.ctx))
+		atomic_inc(&smc_ulp_strays);
+	return op;
+}
+
+static void smc_ulp_op_end(struct smc_ulp_op op)
+{
+	if (likely(op.ctx))
+		smc_ulp_ctx_put(op.ctx);
+	else if (atomic_dec_and_test(&smc_ulp_strays))
+		wake_up_var(&smc_ulp_strays);
+}
+
+/* Is the connection not there yet, as far as the program may know? */
+static bool smc_ulp_connecting(const struct smc_ulp_ctx *ctx, const struct sock *sk, int phase)
+{
+	return phase == SMC_ULP_HS ||
+	       (phase == SMC_ULP_CONN && READ_ONCE(sk->sk_state) != TCP_CLOSE);
+}
+
+static bool smc_ulp_settled(const struct smc_ulp_ctx *ctx, const struct sock *sk)
+{
+	return !smc_ulp_connecting(ctx, sk, smc_ulp_phase(ctx));
+}
+
+/*
+ * Wait until the handshake is over. Returns SMC_ULP_ACTIVE: use the sidecar; another phase: use
+ * TCP; -errno as TCP gives it in SYN_SENT.
+ */
+static int smc_ulp_gate(struct smc_ulp_ctx *ctx, const struct sock *sk, long timeo)
+{
+	int phase = smc_ulp_phase(ctx);
+	long left;
+
+	if (likely(phase == SMC_ULP_ACTIVE) || !smc_ulp_connecting(ctx, sk, phase))
+		return phase;
+	if (!timeo)
+		return -EAGAIN;
+	left = wait_event_interruptible_timeout(ctx->wq, smc_ulp_settled(ctx, sk), timeo);
+	if (left < 0)
+		return sock_intr_errno(timeo);
+	return left ? smc_ulp_phase(ctx) : -EAGAIN;
+}
+
+/* SOL_SOCKET options that SMC looks at never pass proto_ops */
+static void smc_ulp_follow(struct sock *msk, const struct sock *sk)
+{
+	if (unlikely(msk->sk_sndtimeo != READ_ONCE(sk->sk_sndtimeo)))
+		WRITE_ONCE(msk->sk_sndtimeo, sk->sk_sndtimeo);
+	if (unlikely(msk->sk_rcvtimeo != READ_ONCE(sk->sk_rcvtimeo)))
+		WRITE_ONCE(msk->sk_rcvtimeo, sk->sk_rcvtimeo);
+	if (unlikely(msk->sk_rcvlowat != READ_ONCE(sk->sk_rcvlowat)))
+		WRITE_ONCE(msk->sk_rcvlowat, sk->sk_rcvlowat);
+}
+
+/* The peer gave the connection up */
+static bool smc_ulp_aborted(const struct sock *msk)
+{
+	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
+	void *rx = smc_ulp_ptr(conn, smc_connection, local_rx_ctrl);
+
+	return smc_ulp_field(rx, smc_host_cdc_msg, conn_state_flags, u8) & SMC_ULP_PEER_CONN_ABORT;
+}
+
+static int smc_ulp_unread(const struct sock *msk)
+{
+	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
+
+	return atomic_read((atomic_t *)smc_ulp_ptr(conn, smc_connection, bytes_to_rcv));
+}
+
+/* connect(2) */
+
+/* Decide before the first SYN. Socket lock held. */
+static void smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
+				    const struct sockaddr *uaddr, int len)
+{
+	/* what TCP is going to refuse is no connect: the socket stays as it is */
+	if (len < (sk->sk_family == AF_INET6 ? SIN6_LEN_RFC2133 : sizeof(struct sockaddr_in)) ||
+	    uaddr->sa_family != sk->sk_family)
+		return;
+	/* one that has listened is TCP from here on: its hidden listener has to go */
+	if (ctx->phase == SMC_ULP_LISTEN || !smc_ulp_eligible(sk) ||
+	    !smc_ulp_policy_connect(sk, uaddr, len)) {
+		smc_ulp_detach(sk, ctx);
+		return;
+	}
+	ctx->error = 0;
+	tcp_sk(sk)->syn_smc = 1;
+	spin_lock_bh(&ctx->lock);
+	WRITE_ONCE(ctx->phase, SMC_ULP_CONN);
+	spin_unlock_bh(&ctx->lock);
+}
+
+/* Still attached to @sk? Socket lock held. */
+static bool smc_ulp_attached(const struct smc_ulp_ctx *ctx, const struct sock *sk)
+{
+	return smc_ulp_ctx_locked(sk) == ctx;
+}
+
+/* Under the socket lock: what TCP says to this connect(2), or 0 to wait for the handshake */
+static int smc_ulp_connect_locked(struct smc_ulp_ctx *ctx, struct socket *sock,
+				  struct sockaddr *uaddr, int len, int flags)
+{
+	struct sock *sk = sock->sk;
+	int rc;
+
+	if (!smc_ulp_attached(ctx, sk))
+		return __inet_stream_connect(sock, uaddr, len, flags, 0);
+	if (len >= sizeof(uaddr->sa_family) && uaddr->sa_family == AF_UNSPEC) {
+		if (ctx->phase == SMC_ULP_HS || ctx->phase == SMC_ULP_ACTIVE)
+			return -EOPNOTSUPP;
+	} else if (ctx->phase == SMC_ULP_HS) {
+		return flags & O_NONBLOCK ? -EALREADY : 0;
+	} else if (sock->state == SS_UNCONNECTED && sk->sk_state == TCP_CLOSE) {
+		smc_ulp_connect_prepare(ctx, sk, uaddr, len);
+	}
+	rc = __inet_stream_connect(sock, uaddr, len, flags, 0);
+	if (smc_ulp_attached(ctx, sk) && sk->sk_state == TCP_CLOSE && ctx->phase == SMC_ULP_CONN) {
+		tcp_sk(sk)->syn_smc = 0;
+		spin_lock_bh(&ctx->lock);
+		WRITE_ONCE(ctx->phase, SMC_ULP_IDLE);
+		spin_unlock_bh(&ctx->lock);
+		wake_up_all(&ctx->wq);
+	}
+	return rc;
+}
+
+/*
+ * TCP is connected and the handshake may still run: the connect(2) of a blocking socket waits for
+ * it. sock->state is CONNECTED or, for a second connect(2), CONNECTING.
+ */
+static int smc_ulp_connect_wait(struct smc_ulp_ctx *ctx, struct socket *sock,
+				struct sockaddr *uaddr, int len, int flags, unsigned long start)
+{
+	struct sock *sk = sock->sk;
+	long timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
+	int rc;
+
+	if (timeo != MAX_SCHEDULE_TIMEOUT)	/* TCP has used some of it */
+		timeo = max_t(long, timeo - (long)(jiffies - start), 0);
+
+	rc = smc_ulp_gate(ctx, sk, timeo);
+	lock_sock(sk);
+	if (rc < 0) {
+		/* not over: as in SYN_SENT, the next connect(2) has to tell */
+		if (smc_ulp_attached(ctx, sk) && ctx->phase == SMC_ULP_HS &&
+		    sock->state == SS_CONNECTED)
+			sock->state = SS_CONNECTING;
+		rc = rc == -EAGAIN ? -EINPROGRESS : rc;
+	} else if (smc_ulp_attached(ctx, sk) && ctx->error) {
+		rc = ctx->error;
+		ctx->error = 0;
+		sock_error(sk);
+		sk->sk_prot->disconnect(sk, flags);
+		sock->state = SS_UNCONNECTED;
+	} else {
+		rc = 0;
+		if (sock->state == SS_CONNECTING)
+			rc = __inet_stream_connect(sock, uaddr, len, flags, 0);
+	}
+	release_sock(sk);
+	return rc;
+}
+
+static int smc_ulp_connect(struct socket *sock, struct sockaddr *uaddr, int len, int flags)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	unsigned long start = jiffies;
+	int rc;
+
+	if (!op.ctx) {
+		rc = smc_ulp_base(sock)->connect(sock, uaddr, len, flags);
+	} else {
+		lock_sock(sock->sk);
+		rc = smc_ulp_connect_locked(op.ctx, sock, uaddr, len, flags);
+		release_sock(sock->sk);
+		if (!rc && uaddr->sa_family != AF_UNSPEC)
+			rc = smc_ulp_connect_wait(op.ctx, sock, uaddr, len, flags, start);
+	}
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+/* listen(2), accept(2) */
+
+/* Make a listener of @sk, or detach. Returns true when it is one. */
+static bool smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
+{
+	struct smc_ulp_listener *l;
+	struct sock *sk = sock->sk;
+	bool go = false;
+
+	lock_sock(sk);
+	if (smc_ulp_attached(ctx, sk) && ctx->phase == SMC_ULP_IDLE &&
+	    sk->sk_state == TCP_CLOSE && sock->state == SS_UNCONNECTED) {
+		go = smc_ulp_eligible(sk) && smc_ulp_policy_listen(sk);
+		if (go) {
+			spin_lock_bh(&ctx->lock);
+			ctx->role = SMC_ULP_SERVER;
+			WRITE_ONCE(ctx->phase, SMC_ULP_LISTEN);
+			spin_unlock_bh(&ctx->lock);
+		} else {
+			smc_ulp_detach(sk, ctx);
+		}
+	}
+	release_sock(sk);
+	if (!go)
+		return false;
+
+	l = smc_ulp_listener_create(sk, ctx->v6);
+	lock_sock(sk);
+	if (!smc_ulp_attached(ctx, sk)) {	/* another thread's connect(2) */
+		go = false;
+	} else if (IS_ERR(l)) {
+		pr_warn_ratelimited("listener stays plain TCP: no SMC listener (%ld)\n",
+				    PTR_ERR(l));
+		smc_ulp_detach(sk, ctx);
+		go = false;
+	} else {
+		spin_lock_bh(&ctx->lock);
+		WRITE_ONCE(ctx->l, l);
+		spin_unlock_bh(&ctx->lock);
+		tcp_sk(sk)->smc_hs_congested = smc_ulp_hs_congested;
+		tcp_sk(sk)->syn_smc = 1;
+	}
+	release_sock(sk);
+	if (!go && !IS_ERR(l))
+		smc_ulp_listener_teardown(l);
+	return go;
+}
+
+static int smc_ulp_listen(struct socket *sock, int backlog)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	struct sock *sk = sock->sk;
+	bool fresh = false;
+	int rc;
+
+	if (op.ctx)
+		fresh = smc_ulp_listen_prepare(op.ctx, sock);
+	rc = smc_ulp_base(sock)->listen(sock, backlog);
+	if (rc && fresh) {
+		lock_sock(sk);
+		if (smc_ulp_attached(op.ctx, sk) && sk->sk_state == TCP_CLOSE)
+			smc_ulp_detach(sk, op.ctx);
+		release_sock(sk);
+	}
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+static int smc_ulp_accept(struct socket *sock, struct socket *newsock,
+			  struct proto_accept_arg *arg)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	const struct proto_ops *base = smc_ulp_base(sock);
+	struct smc_ulp_ctx *ctx;
+	int rc;
+
+	rc = base->accept(sock, newsock, arg);
+	if (rc)
+		goto out;
+	/*
+	 * do_accept() has given our ops to the new socket, which nobody else knows yet. They stay
+	 * only with a ctx; elsewhere kTLS would copy them into its own global tables.
+	 */
+	ctx = smc_ulp_ctx_get(newsock->sk);
+	if (!ctx) {
+		set_bit(SOCK_SUPPORT_ZC, &newsock->flags);
+		WRITE_ONCE(newsock->ops, base);
+	} else {
+		spin_lock_bh(&ctx->lock);
+		if (ctx->phase == SMC_ULP_ACTIVE)
+			smc_ulp_sidecar_set_wq(ctx->h, newsock);
+		spin_unlock_bh(&ctx->lock);
+		smc_ulp_ctx_put(ctx);
+	}
+out:
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+/* data */
+
+/* Attempt to use fast open: that is a connect of TCP's own */
+static void smc_ulp_no_fastopen(struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	lock_sock(sk);
+	if (smc_ulp_attached(ctx, sk) && ctx->phase == SMC_ULP_IDLE && sk->sk_state == TCP_CLOSE)
+		smc_ulp_detach(sk, ctx);
+	release_sock(sk);
+}
+
+static int smc_ulp_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	struct smc_ulp_ctx *ctx = op.ctx;
+	struct sock *sk = sock->sk;
+	int rc = SMC_ULP_PLAIN;
+
+	if (likely(ctx)) {
+		if (unlikely(msg->msg_flags & MSG_FASTOPEN))
+			smc_ulp_no_fastopen(ctx, sk);
+		rc = smc_ulp_gate(ctx, sk, sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
+	}
+	if (likely(rc == SMC_ULP_ACTIVE)) {
+		smc_ulp_follow(ctx->h->sk, sk);
+		if (unlikely((msg->msg_flags & MSG_ZEROCOPY) && sock_flag(sk, SOCK_ZEROCOPY)))
+			rc = -EOPNOTSUPP;	/* SMC never tells when the pages are free */
+		else if (unlikely(ctx->reset_seen))
+			rc = sk_stream_error(sk, msg->msg_flags, -EPIPE);
+		else
+			rc = ctx->h->ops->sendmsg(ctx->h, msg, len);
+		if (unlikely(rc == -ECONNRESET))
+			ctx->reset_seen = 1;	/* told once, as TCP does; then EPIPE */
+		if (rc > 0)
+			atomic64_add(rc, &ctx->tx_bytes);
+	} else if (rc >= 0) {
+		rc = smc_ulp_base(sock)->sendmsg(sock, msg, len);
+	}
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+/*
+ * smc.ko has returned 0. A peer that aborted the connection leaves stock in SMC_CLOSED, where it
+ * gives out nothing of what had arrived, and calls it a clean end. TCP delivers everything and
+ * then says ECONNRESET. Returns true to receive once more, else *@rc is what the program gets.
+ */
+static bool smc_ulp_recv_end(struct smc_ulp_ctx *ctx, struct sock *sk, int *rc)
+{
+	struct sock *msk = ctx->h->sk;
+	bool again = false;
+
+	lock_sock(msk);
+	if (msk->sk_state == SMC_ULP_SMC_CLOSED && smc_ulp_unread(msk) > 0) {
+		/* still readable there, and closing from there is the same to stock */
+		msk->sk_state = SMC_ULP_SMC_PEERABORTWAIT;
+		again = true;
+	} else if (smc_ulp_unread(msk) <= 0) {
+		*rc = sock_error(msk);
+		if (!*rc && smc_ulp_aborted(msk) && !ctx->reset_seen)
+			*rc = -ECONNRESET;
+		if (*rc) {
+			ctx->reset_seen = 1;
+			sock_error(sk);	/* the same error, told once */
+		}
+	}
+	release_sock(msk);
+	return again;
+}
+
+static int smc_ulp_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	struct smc_ulp_ctx *ctx = op.ctx;
+	struct sock *sk = sock->sk;
+	int rc = SMC_ULP_PLAIN;
+
+	if (likely(ctx))
+		rc = smc_ulp_gate(ctx, sk, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
+	if (likely(rc == SMC_ULP_ACTIVE && !(flags & MSG_ERRQUEUE))) {
+		smc_ulp_follow(ctx->h->sk, sk);
+		do {
+			rc = ctx->h->ops->recvmsg(ctx->h, msg, len, flags);
+		} while (unlikely(!rc) && len && smc_ulp_recv_end(ctx, sk, &rc));
+		if (rc > 0 && !(flags & MSG_PEEK))
+			atomic64_add(rc, &ctx->rx_bytes);
+	} else if (rc >= 0) {
+		rc = smc_ulp_base(sock)->recvmsg(sock, msg, len, flags);
+	}
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+/*
+ * smc.ko's own splice_read gives pages of its receive ring to the pipe; what splices them on (to
+ * TCP, say) may still refer to them when the ring is written again. We copy.
+ */
+static ssize_t smc_ulp_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe,
+				   size_t len, unsigned int flags)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	struct sock *sk = sock->sk;
+	ssize_t rc = SMC_ULP_PLAIN;
+
+	if (op.ctx)
+		rc = smc_ulp_gate(op.ctx, sk, sock_rcvtimeo(sk, sock->file->f_flags & O_NONBLOCK));
+	if (rc == SMC_ULP_ACTIVE) {
+		if (*ppos)
+			rc = -ESPIPE;
+		else
+			rc = copy_splice_read(sock->file, ppos, pipe, len, flags);
+	} else if (rc >= 0) {
+		rc = smc_ulp_base(sock)->splice_read(sock, ppos, pipe, len, flags);
+	}
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+/* Send what is held back: stock does so when the program asks for TCP_NODELAY. */
+static void smc_ulp_push(struct socket *h)
+{
+	int one = 1;
+
+	h->ops->setsockopt(h, SOL_TCP, TCP_NODELAY, KERNEL_SOCKPTR(&one), sizeof(one));
+}
+
+static void smc_ulp_splice_eof(struct socket *sock)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+
+	if (op.ctx && smc_ulp_phase(op.ctx) == SMC_ULP_ACTIVE)
+		smc_ulp_push(op.ctx->h);
+	else
+		smc_ulp_base(sock)->splice_eof(sock);
+	smc_ulp_op_end(op);
+}
+
+/*
+ * smc.ko calls a socket writable when one byte is free, and a program that then writes 8 KiB
+ * without O_NONBLOCK sleeps; TCP wants a third of the buffer free. SOCK_NOSPACE asks smc.ko to
+ * wake us when there is more.
+ */
+static __poll_t smc_ulp_poll_writable(struct socket *h, __poll_t mask)
+{
+	void *conn = smc_ulp_ptr(h->sk, smc_sock, conn);
+	atomic_t *space = smc_ulp_ptr(conn, smc_connection, sndbuf_space);
+	void *sndbuf = smc_ulp_field(conn, smc_connection, sndbuf_desc, void *);
+	int want;
+
+	if (!(mask & EPOLLOUT) || (READ_ONCE(h->sk->sk_shutdown) & SEND_SHUTDOWN) || !sndbuf)
+		return mask;
+	want = smc_ulp_field(sndbuf, smc_buf_desc, len, int) / 3;
+	if (atomic_read(space) >= want)
+		return mask;
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, h->sk);
+	set_bit(SOCK_NOSPACE, &h->flags);
+	smp_mb__after_atomic();	/* the bit before the space, pairs with smc_tx_sndbuf_nonfull() */
+	if (atomic_read(space) >= want)
+		return mask;
+	return mask & ~(EPOLLOUT | EPOLLWRNORM);
+}
+
+static __poll_t smc_ulp_poll_active(struct file *file, struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	struct socket *h = ctx->h;
+	__poll_t mask;
+
+	smc_ulp_follow(h->sk, sk);
+	mask = smc_ulp_poll_writable(h, h->ops->poll(file, h, NULL));
+	/* as TCP: less than SO_RCVLOWAT is nothing to read, unless no more can come */
+	if (smc_ulp_unread(h->sk) < READ_ONCE(sk->sk_rcvlowat) &&
+	    !(READ_ONCE(h->sk->sk_shutdown) & RCV_SHUTDOWN))
+		mask &= ~(EPOLLIN | EPOLLRDNORM);
+	if (unlikely(smc_ulp_aborted(h->sk) && !ctx->reset_seen))
+		mask |= EPOLLERR | EPOLLHUP | EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	if (unlikely(mask & EPOLLERR) && !READ_ONCE(sk->sk_err))	/* for SO_ERROR */
+		WRITE_ONCE(sk->sk_err, READ_ONCE(h->sk->sk_err) ?: ECONNRESET);
+	return mask;
+}
+
+static __poll_t smc_ulp_poll(struct file *file, struct socket *sock, poll_table *wait)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	struct smc_ulp_ctx *ctx = op.ctx;
+	struct sock *sk = sock->sk;
+	__poll_t mask;
+	int phase;
+
+	sock_poll_wait(file, sock, wait);
+	phase = ctx ? smc_ulp_phase(ctx) : SMC_ULP_PLAIN;
+	if (likely(phase == SMC_ULP_ACTIVE)) {
+		mask = smc_ulp_poll_active(file, ctx, sk);
+	} else {
+		mask = smc_ulp_base(sock)->poll(file, sock, NULL);
+		if (ctx && smc_ulp_connecting(ctx, sk, phase))
+			mask &= EPOLLERR | EPOLLHUP;
+	}
+	smc_ulp_op_end(op);
+	return mask;
+}
+
+static int smc_ulp_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	bool data = cmd == SIOCINQ || cmd == SIOCOUTQ || cmd == SIOCOUTQNSD || cmd == SIOCATMARK;
+	struct smc_ulp_ctx *ctx = op.ctx;
+	int phase, rc;
+
+	phase = ctx ? smc_ulp_phase(ctx) : SMC_ULP_PLAIN;
+	if (data && phase == SMC_ULP_ACTIVE)
+		rc = ctx->h->ops->ioctl(ctx->h, cmd, arg);
+	else if (data && ctx && smc_ulp_connecting(ctx, sock->sk, phase))
+		rc = put_user(0, (int __user *)arg);	/* CLC messages are not data */
+	else
+		rc = smc_ulp_base(sock)->ioctl(sock, cmd, arg);
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+static int smc_ulp_shutdown(struct socket *sock, int how)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	struct smc_ulp_ctx *ctx = op.ctx;
+	struct sock *sk = sock->sk;
+	int phase = SMC_ULP_PLAIN;
+	int rc = 0;
+
+	if (ctx && how >= SHUT_RD && how <= SHUT_RDWR) {
+		spin_lock_bh(&ctx->lock);
+		phase = ctx->phase;
+		if (phase == SMC_ULP_HS)
+			ctx->shut |= how + 1;	/* smc_ulp_finish() does it */
+		spin_unlock_bh(&ctx->lock);
+	}
+	if (phase == SMC_ULP_ACTIVE) {
+		smc_ulp_sidecar_sync(ctx->h, sk);
+		rc = ctx->h->ops->shutdown(ctx->h, how);
+	} else if (phase != SMC_ULP_HS) {
+		rc = smc_ulp_base(sock)->shutdown(sock, how);
+	}
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+/* options */
+
+static int smc_ulp_setsockopt(struct socket *sock, int level, int optname, sockptr_t optval,
+			      unsigned int optlen)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	int phase = op.ctx ? smc_ulp_phase(op.ctx) : SMC_ULP_PLAIN;
+	bool busy = phase == SMC_ULP_HS || phase == SMC_ULP_ACTIVE;
+	int rc;
+
+	/* would change what carries the data below us */
+	if (busy && level == SOL_IPV6 && optname == IPV6_ADDRFORM)
+		rc = -EBUSY;
+	else if (busy && level == SOL_TCP && optname == TCP_REPAIR)
+		rc = -EOPNOTSUPP;
+	else
+		rc = smc_ulp_base(sock)->setsockopt(sock, level, optname, optval, optlen);
+
+	if (!rc && phase == SMC_ULP_ACTIVE && level == SOL_TCP &&
+	    (optname == TCP_CORK || optname == TCP_NODELAY)) {
+		int cork;
+
+		lock_sock(sock->sk);
+		cork = !!(tcp_sk(sock->sk)->nonagle & TCP_NAGLE_CORK);
+		release_sock(sock->sk);
+		op.ctx->h->ops->setsockopt(op.ctx->h, SOL_TCP, TCP_CORK, KERNEL_SOCKPTR(&cork),
+					   sizeof(cork));
+		if (optname == TCP_NODELAY)
+			smc_ulp_push(op.ctx->h);
+	}
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+static int smc_ulp_getsockopt(struct socket *sock, int level, int optname, char __user *optval,
+			      int __user *optlen)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	int phase = op.ctx ? smc_ulp_phase(op.ctx) : SMC_ULP_PLAIN;
+	int rc;
+
+	/* maps pages of TCP's receive queue, where the data is not */
+	if (level == SOL_TCP && optname == TCP_ZEROCOPY_RECEIVE &&
+	    (phase == SMC_ULP_HS || phase == SMC_ULP_ACTIVE))
+		rc = -EOPNOTSUPP;
+	else
+		rc = smc_ulp_base(sock)->getsockopt(sock, level, optname, optval, optlen);
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+static int smc_ulp_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma)
+{
+	struct smc_ulp_op op = smc_ulp_op_begin(sock);
+	int phase = op.ctx ? smc_ulp_phase(op.ctx) : SMC_ULP_PLAIN;
+	int rc;
+
+	if (phase == SMC_ULP_HS || phase == SMC_ULP_ACTIVE)
+		rc = -ENODEV;
+	else
+		rc = smc_ulp_base(sock)->mmap(file, sock, vma);
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+/* close(2): the file is gone, no other operation runs */
+
+/*
+ * Receive and forget what the program did not read. Stock aborts a connection that is closed with
+ * unread data; when the peer has already shut down its side that loses data of ours that is on its
+ * way, and leaks a socket.
+ */
+static void smc_ulp_drain(struct socket *h)
+{
+	struct msghdr msg = {};
+
+	iov_iter_kvec(&msg.msg_iter, ITER_DEST, NULL, 0, 0);
+	while (h->ops->recvmsg(h, &msg, INT_MAX, MSG_DONTWAIT | MSG_TRUNC) > 0)
+		;
+}
+
+/* Close the sidecar of @sk; afterwards TCP is closed as ever. */
+static void smc_ulp_release_active(struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	struct smc_ulp_result res = *ctx->result;
+	struct socket *h = ctx->h;
+	bool unread;
+
+	smc_ulp_result_live(ctx, &res);
+	smc_ulp_policy_release(sk, &res);
+	unread = smc_ulp_unread(h->sk) > 0;
+	if (unread && (READ_ONCE(h->sk->sk_shutdown) & RCV_SHUTDOWN))
+		smc_ulp_drain(h);
+	smc_ulp_sidecar_close(ctx, sk);
+	if (unread) {
+		/* TCP resets a connection that is closed with unread data */
+		lock_sock(sk);
+		sock_set_flag(sk, SOCK_LINGER);
+		sk->sk_lingertime = 0;
+		release_sock(sk);
+	}
+}
+
+/*
+ * The handshake is running: hand the TCP connection to a socket of our own, which smc_ulp_finish()
+ * closes in order. Returns false when it has ended meanwhile, or there is no memory.
+ */
+static bool smc_ulp_release_later(struct smc_ulp_ctx *ctx, struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+	struct socket *closer;
+	bool later = false;
+
+	if (sock_create_lite(sk->sk_family, SOCK_STREAM, IPPROTO_TCP, &closer))
+		return false;
+	closer->ops = smc_ulp_base(sock);
+	lock_sock(sk);
+	spin_lock_bh(&ctx->lock);
+	if (ctx->phase == SMC_ULP_HS) {
+		later = true;
+		closer->sk = sk;
+		closer->state = SS_CONNECTED;
+		ctx->closer = closer;
+	}
+	spin_unlock_bh(&ctx->lock);
+	if (later) {
+		write_lock_bh(&sk->sk_callback_lock);
+		rcu_assign_pointer(sk->sk_wq, &closer->wq);
+		sk_set_socket(sk, closer);
+		write_unlock_bh(&sk->sk_callback_lock);
+		sock->sk = NULL;
+	}
+	release_sock(sk);
+	if (!later)
+		sock_release(closer);
+	return later;
+}
+
+/*
+ * The last phase before the close. From here on no handshake begins. A listener's ctx goes with its
+ * sock; a running handshake has to be dealt with first.
+ */
+static int smc_ulp_release_phase(struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	int phase;
+
+	lock_sock(sk);
+	spin_lock_bh(&ctx->lock);
+	phase = ctx->phase;
+	if (phase != SMC_ULP_LISTEN && phase != SMC_ULP_PLAIN && phase != SMC_ULP_HS)
+		WRITE_ONCE(ctx->phase, SMC_ULP_DEAD);
+	spin_unlock_bh(&ctx->lock);
+	release_sock(sk);
+	return phase;
+}
+
+static int smc_ulp_sock_release(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+	struct smc_ulp_op op;
+	int phase, rc = 0;
+
+	if (!sk)
+		return 0;
+	op = smc_ulp_op_begin(sock);
+	if (op.ctx) {
+		while ((phase = smc_ulp_release_phase(op.ctx, sk)) == SMC_ULP_HS) {
+			if (smc_ulp_release_later(op.ctx, sock))
+				goto out;
+			if (smc_ulp_phase(op.ctx) != SMC_ULP_HS)
+				continue;
+			WRITE_ONCE(op.ctx->cancel, true);	/* no memory */
+			wake_up_all(&op.ctx->wq);
+			wait_event(op.ctx->wq, smc_ulp_phase(op.ctx) != SMC_ULP_HS);
+		}
+		if (phase == SMC_ULP_ACTIVE)
+			smc_ulp_release_active(op.ctx, sk);
+	}
+	rc = smc_ulp_base(sock)->release(sock);
+out:
+	smc_ulp_op_end(op);
+	return rc;
+}
+
+static void __init smc_ulp_sock_fill(struct proto_ops *ops, const struct proto_ops *base)
+{
+	*ops = *base;	/* the owner as well: the ULP slot and the ctx hold us */
+	ops->release = smc_ulp_sock_release;
+	ops->connect = smc_ulp_connect;
+	ops->accept = smc_ulp_accept;
+	ops->listen = smc_ulp_listen;
+	ops->shutdown = smc_ulp_shutdown;
+	ops->poll = smc_ulp_poll;
+	ops->ioctl = smc_ulp_ioctl;
+	ops->setsockopt = smc_ulp_setsockopt;
+	ops->getsockopt = smc_ulp_getsockopt;
+	ops->sendmsg = smc_ulp_sendmsg;
+	ops->recvmsg = smc_ulp_recvmsg;
+	ops->splice_read = smc_ulp_splice_read;
+	ops->splice_eof = smc_ulp_splice_eof;
+	ops->mmap = smc_ulp_mmap;
+	/* in-kernel readers of TCP's receive queue (KCM, strparser) ask for these */
+	ops->read_sock = NULL;
+	ops->read_skb = NULL;
+	ops->peek_len = NULL;
+	ops->sendmsg_locked = NULL;
+}
+
+/**
+ * smc_ulp_sock_init() - build our ops from those of TCP
+ *
+ * inet6_stream_ops is not exported, so both tables are taken from a socket of their family.
+ *
+ * Return: 0 or -errno.
+ */
+int __init smc_ulp_sock_init(void)
+{
+	struct socket *sock;
+	int i, rc;
+
+	for (i = 0; i < 2; i++) {
+		rc = sock_create_kern(&init_net, i ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP,
+				      &sock);
+		if (rc == -EAFNOSUPPORT && i)
+			continue;	/* ipv6.disable=1 */
+		if (rc)
+			return rc;
+		smc_ulp_base_ops[i] = sock->ops;
+		sock_release(sock);
+		smc_ulp_sock_fill(&smc_ulp_user_ops[i], smc_ulp_base_ops[i]);
+	}
+	return 0;
+}
+
+/* No socket has our ops any more, nobody can enter: wait for those who are inside. */
+void smc_ulp_sock_exit(void)
+{
+	wait_var_event(&smc_ulp_strays, !atomic_read(&smc_ulp_strays));
+}
