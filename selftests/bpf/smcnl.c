@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+
+#include "smcnl.h"
+#include "test_progs.h"
+
+#ifndef AF_SMC
+#define AF_SMC 43
+#endif
+
+typedef int (*message_fn)(const struct nlmsghdr *nlh, void *data);
+
+/* Sends @nlh and hands each answer to @fn until the end of the dump; 0 or -errno. */
+static int talk(int proto, struct nlmsghdr *nlh, message_fn fn, void *data)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, proto), rc = 0;
+	struct timeval limit = { .tv_sec = 30 };
+	static __thread char buf[65536] __attribute__((aligned(8)));
+	bool done = false;
+	ssize_t len;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (send(fd, nlh, nlh->nlmsg_len, 0) < 0) {
+		rc = -errno;
+		done = true;
+	}
+	while (!done) {
+		len = recv(fd, buf, sizeof(buf), 0);
+		if (len < 0) {
+			rc = -errno;
+			break;
+		}
+		for (nlh = (void *)buf; NLMSG_OK(nlh, len); nlh = NLMSG_NEXT(nlh, len)) {
+			if (nlh->nlmsg_type == NLMSG_DONE) {
+				done = true;
+			} else if (nlh->nlmsg_type == NLMSG_ERROR) {
+				rc = ((struct nlmsgerr *)NLMSG_DATA(nlh))->error;
+				done = true;
+			} else if (fn) {
+				rc = fn(nlh, data);
+				if (rc)
+					done = true;
+			}
+			if (done)
+				break;
+		}
+	}
+	close(fd);
+	return rc;
+}
+
+struct dump {
+	struct smcdiag_row *rows;
+	int max, n;
+};
+
+static int one_row(const struct nlmsghdr *nlh, void *data)
+{
+	const struct smc_diag_msg *msg = NLMSG_DATA(nlh);
+	int left = nlh->nlmsg_len - NLMSG_LENGTH(sizeof(*msg));
+	const struct nlattr *attr = (const void *)(msg + 1);
+	struct dump *dump = data;
+	struct smcdiag_row *row;
+
+	if (dump->n++ >= dump->max)
+		return 0;
+	row = &dump->rows[dump->n - 1];
+	memset(row, 0, sizeof(*row));
+	row->state = msg->diag_state;
+	row->mode = msg->diag_mode;
+	row->sport = ntohs(msg->id.idiag_sport);
+	row->dport = ntohs(msg->id.idiag_dport);
+	memcpy(row->src, msg->id.idiag_src, sizeof(row->src));
+	memcpy(row->dst, msg->id.idiag_dst, sizeof(row->dst));
+	row->inode = msg->diag_inode;
+	while (left >= (int)sizeof(*attr) && attr->nla_len >= sizeof(*attr)) {
+		if (attr->nla_type == SMC_DIAG_FALLBACK) {
+			const struct smc_diag_fallback *fallback = (const void *)(attr + 1);
+
+			row->reason = fallback->reason;
+			row->peer_diagnosis = fallback->peer_diagnosis;
+		}
+		left -= NLA_ALIGN(attr->nla_len);
+		attr = (const void *)attr + NLA_ALIGN(attr->nla_len);
+	}
+	return 0;
+}
+
+int smcdiag__dump(struct smcdiag_row *rows, int max)
+{
+	struct {
+		struct nlmsghdr nlh;
+		struct smc_diag_req req;
+	} msg = {
+		.nlh = {
+			.nlmsg_len = sizeof(msg),
+			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		},
+		.req = {
+			.diag_family = AF_SMC,
+			.diag_ext = 1 << (SMC_DIAG_LGRINFO - 1) | 1 << (SMC_DIAG_DMBINFO - 1) |
+				    1 << (SMC_DIAG_CONNINFO - 1),
+		},
+	};
+	struct dump dump = { .rows = rows, .max = max };
+	int rc = talk(NETLINK_SOCK_DIAG, &msg.nlh, one_row, &dump);
+
+	return rc < 0 ? rc : dump.n;
+}
+
+int smcdiag__count(void)
+{
+	int n = smcdiag__dump(NULL, 0);
+
+	return n < 0 ? 0 : n;
+}
+
+const char *smcdiag__mode(int mode)
+{
+	switch (mode) {
+	case SMC_DIAG_MODE_SMCD: return "SMC-D";
+	case SMC_DIAG_MODE_SMCR: return "SMC-R";
+	case SMC_DIAG_MODE_FALLBACK_TCP: return "TCP";
+	}
+	return "?";
+}
+
+void smcdiag__print(void)
+{
+	struct smcdiag_row rows[64];
+	int i, n = smcdiag__dump(rows, ARRAY_SIZE(rows));
+
+	for (i = 0; i < n && i < (int)ARRAY_SIZE(rows); i++)
+		test__log("  smc_diag: %s, state %d, ports %u to %u, reason %08x, peer %08x",
+			  smcdiag__mode(rows[i].mode), rows[i].state, rows[i].sport, rows[i].dport,
+			  rows[i].reason, rows[i].peer_diagnosis);
+}
+
+bool smcdiag__find(__u16 sport, __u16 dport, struct smcdiag_row *row)
+{
+	struct smcdiag_row rows[512];
+	int i, n = smcdiag__dump(rows, ARRAY_SIZE(rows));
+
+	for (i = 0; i < n && i < (int)ARRAY_SIZE(rows); i++) {
+		if (rows[i].sport == sport && rows[i].dport == dport) {
+			*row = rows[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- killing ------------------------------------------------------------------------------ */
+
+static void put_address(const struct sockaddr_storage *from, __be32 *addr, __be16 *port)
+{
+	const struct sockaddr_in6 *sin6 = (const void *)from;
+	const struct sockaddr_in *sin = (const void *)from;
+
+	if (from->ss_family == AF_INET) {
+		addr[0] = sin->sin_addr.s_addr;
+		*port = sin->sin_port;
+	} else {
+		memcpy(addr, &sin6->sin6_addr, 16);
+		*port = sin6->sin6_port;
+	}
+}
+
+int sock_destroy(int fd)
+{
+	struct sockaddr_storage local = {}, remote = {};
+	socklen_t len = sizeof(local);
+	struct {
+		struct nlmsghdr nlh;
+		struct inet_diag_req_v2 req;
+	} msg = {
+		.nlh = {
+			.nlmsg_len = sizeof(msg),
+			.nlmsg_type = SOCK_DESTROY,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+		},
+		.req = {
+			.sdiag_protocol = IPPROTO_TCP,
+			.idiag_states = -1,
+			.id = { .idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } },
+		},
+	};
+
+	if (getsockname(fd, (void *)&local, &len))
+		return -errno;
+	len = sizeof(remote);
+	if (getpeername(fd, (void *)&remote, &len))
+		return -errno;
+	msg.req.sdiag_family = local.ss_family;
+	put_address(&local, msg.req.id.idiag_src, &msg.req.id.idiag_sport);
+	put_address(&remote, msg.req.id.idiag_dst, &msg.req.id.idiag_dport);
+	return talk(NETLINK_SOCK_DIAG, &msg.nlh, NULL, NULL);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Netlink: what the kernel says of its SMC sockets, and killing TCP sockets.
+ */
+#ifndef _SMCNL_H
+#define _SMCNL_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <linux/smc_diag.h>
+
+/* sk_state of an SMC socket, see include/net/smc.h of the kernel */
+enum {
+	SMC_STATE_ACTIVE = 1,
+	SMC_STATE_INIT = 2,
+	SMC_STATE_CLOSED = 7,
+	SMC_STATE_LISTEN = 10,
+	/* from here on it is being closed */
+	SMC_STATE_PEERCLOSEWAIT1 = 20,
+};
+
+struct smcdiag_row {
+	__u8 state;
+	__u8 mode;		/* SMC_DIAG_MODE_* */
+	__u16 sport, dport;	/* host order */
+	__be32 src[4], dst[4];
+	__u64 inode;
+	__u32 reason;		/* of the fallback */
+	__u32 peer_diagnosis;
+};
+
+/* The SMC sockets of this netns; the number of them, or a negative errno. */
+int smcdiag__dump(struct smcdiag_row *rows, int max);
+int smcdiag__count(void);
+void smcdiag__print(void);
+/* The socket with these ports (host order). */
+bool smcdiag__find(__u16 sport, __u16 dport, struct smcdiag_row *row);
+const char *smcdiag__mode(int mode);
+
+/* SOCK_DESTROY of a TCP socket by its addresses, as "ss -K"; 0 or -errno. */
+int sock_destroy(int fd);
+
+#endif
