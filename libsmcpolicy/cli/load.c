@@ -57,15 +57,12 @@ struct smcpolicy *load_policy(const char *name, bool attach)
 		return NULL;
 	}
 	for (i = 0; i < setting_count; i++) {
-		char *key = strdup(settings[i]), *value;
-		int err = -1;
+		char *equals = strchr(settings[i], '=');
+		int err;
 
-		if (key) {
-			value = strchr(key, '=');
-			*value++ = '\0';
-			err = smcpolicy__set_option(policy, key, value);
-			free(key);
-		}
+		*equals = '\0';
+		err = smcpolicy__set_option(policy, settings[i], equals + 1);
+		*equals = '=';
 		if (err)
 			goto failed;
 	}
