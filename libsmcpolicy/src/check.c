@@ -159,10 +159,8 @@ int smcp_check_module(void)
 }
 
 /* netlink.c has no messages of its own */
-static int count(int command, const char *what)
+static int count(int n, const char *what)
 {
-	int n = smcp_netlink_count(command);
-
 	if (n == -ENOENT)
 		return smcp_error(ENOENT, "modprobe " MODULE_NAME, "smc.ko is not loaded");
 	if (n < 0)
@@ -172,8 +170,8 @@ static int count(int command, const char *what)
 
 static int check_device(void)
 {
-	int d = count(SMC_NETLINK_GET_DEV_SMCD, "its SMC-D devices");
-	int r = d < 0 ? d : count(SMC_NETLINK_GET_DEV_SMCR, "its SMC-R devices");
+	int d = count(smcp_netlink_smcd(), "its SMC-D devices");
+	int r = d < 0 ? d : count(smcp_netlink_count(SMC_NETLINK_GET_DEV_SMCR), "its SMC-R devices");
 
 	if (r < 0)
 		return r;
@@ -187,7 +185,7 @@ static int check_device(void)
 
 static int check_eid(void)
 {
-	int n = count(SMC_NETLINK_DUMP_UEID, "its enterprise ids");
+	int n = count(smcp_netlink_count(SMC_NETLINK_DUMP_UEID), "its enterprise ids");
 
 	if (n)
 		return n < 0 ? n : 0;
@@ -237,7 +235,7 @@ int smcpolicy_host(struct smcpolicy_host *host)
 	all.module_btf = !access("/sys/kernel/btf/" MODULE_NAME, R_OK);
 	all.smc_loaded = smc_loaded();
 	all.vulnerable_ulp = vulnerable_ulp();
-	all.smcd_devices = smcp_netlink_count(SMC_NETLINK_GET_DEV_SMCD);
+	all.smcd_devices = smcp_netlink_smcd();
 	all.smcr_devices = smcp_netlink_count(SMC_NETLINK_GET_DEV_SMCR);
 	all.eids = smcp_netlink_count(SMC_NETLINK_DUMP_UEID);
 	all.seid = smcp_netlink_seid();

@@ -84,7 +84,7 @@ struct smcpolicy_option {
 	bool set;
 	uint32_t min, max;		/* OPTION_U32 */
 	char *enum_spec;		/* OPTION_ENUM: word=number|... */
-	struct element *elements;
+	struct element *elements, *last;	/* sorted; the one inserted last */
 	size_t count;
 	bool has_count_variable;
 	uint32_t count_offset;		/* SMC_OPTION_COUNT */
@@ -137,7 +137,8 @@ const char *smcp_missing_privilege(void);
 
 /* Number of records a dump command of SMC_GEN_NETLINK gives; -ENOENT: smc.ko is not loaded. */
 int smcp_netlink_count(int command);
-int smcp_netlink_seid(void);
+int smcp_netlink_seid(void);		/* is the system EID in use */
+int smcp_netlink_smcd(void);		/* number of SMC-D devices */
 
 /* ---- kernel.c: what the kernel says of BPF things ---- */
 

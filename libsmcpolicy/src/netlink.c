@@ -105,15 +105,37 @@ int smcp_netlink_count(int command)
 	return dump(command, NULL, NULL);
 }
 
+/* The system EID is given when there is a device that knows version 2. */
+struct seid {
+	bool there, enabled;
+};
+
 static void get_seid(int type, const void *data, int len, void *context)
 {
-	if (type == SMC_NLA_SEID_ENABLED && len >= 1)
-		*(int *)context = *(const uint8_t *)data;
+	struct seid *seid = context;
+
+	if (type == SMC_NLA_SEID_ENTRY)
+		seid->there = true;
+	else if (type == SMC_NLA_SEID_ENABLED && len >= 1)
+		seid->enabled = *(const uint8_t *)data;
 }
 
 int smcp_netlink_seid(void)
 {
-	int seid = 0, err = dump(SMC_NETLINK_DUMP_SEID, get_seid, &seid);
+	struct seid seid = {};
+	int err = dump(SMC_NETLINK_DUMP_SEID, get_seid, &seid);
 
-	return err < 0 ? err : seid;
+	return err < 0 ? err : seid.enabled;
+}
+
+int smcp_netlink_smcd(void)
+{
+	int count = smcp_netlink_count(SMC_NETLINK_GET_DEV_SMCD), err;
+	struct seid seid = {};
+
+	if (count)
+		return count;
+	/* Loopback-ism is not listed. */
+	err = dump(SMC_NETLINK_DUMP_SEID, get_seid, &seid);
+	return err < 0 ? err : seid.there;
 }

@@ -398,7 +398,10 @@ static int insert(struct smcpolicy_option *option, const struct element *element
 	struct element **at, *copy;
 	int order = 1;
 
-	for (at = &option->elements; *at; at = &(*at)->next) {
+	/* A range comes in order. */
+	at = option->last && compare(option, option->last, element) < 0 ? &option->last->next :
+	     &option->elements;
+	for (; *at; at = &(*at)->next) {
 		order = compare(option, *at, element);
 		if (order >= 0)
 			break;
@@ -413,6 +416,7 @@ static int insert(struct smcpolicy_option *option, const struct element *element
 	*copy = *element;
 	copy->next = *at;
 	*at = copy;
+	option->last = copy;
 	option->count++;
 	return 1;
 }

@@ -148,6 +148,14 @@ static char *file_name(const char *path)
 	return end && end != base ? strndup(base, end - base) : strdup(base);
 }
 
+/* "by_port.rodata", and not ".rodata.str1.1" */
+static bool is_rodata(const char *map)
+{
+	const char *dot = strrchr(map, '.');
+
+	return dot && !strcmp(dot, ".rodata");
+}
+
 static int look_into(struct smcpolicy *policy)
 {
 	const struct btf *btf = bpf_object__btf(policy->object);
@@ -167,7 +175,7 @@ static int look_into(struct smcpolicy *policy)
 						  "more than one policy" :
 						  "a struct_ops map of another type");
 			policy->ops = map;
-		} else if (bpf_map__is_internal(map) && strstr(bpf_map__name(map), ".rodata")) {
+		} else if (bpf_map__is_internal(map) && is_rodata(bpf_map__name(map))) {
 			policy->rodata = map;
 		}
 	}
@@ -392,7 +400,7 @@ int smcpolicy__load(struct smcpolicy *policy, const struct smcpolicy_load_opts *
 		smcp_save_error(&saved);
 		if (!smcp_check_privilege() && !smcp_check_module()) {
 			err = smcp_restore_error(&saved);
-			smcp_error(-err, "its log says why: use --debug; build policy and module for the same kernel",
+			smcp_error(-err, "smcpolicy -v shows its log; build policy and module for the same kernel",
 				   "%s", smcpolicy_error_cause());
 		} else {
 			err = -errno;
