@@ -209,7 +209,10 @@ static int version(int argc, char **argv)
 	add_count(object, "smcd_devices", host.smcd_devices);
 	add_count(object, "smcr_devices", host.smcr_devices);
 	add_count(object, "ueids", host.eids);
-	add_count(object, "seid", host.seid);
+	if (host.seid >= 0)
+		add_bool(object, "seid", host.seid);
+	else
+		add_count(object, "seid", host.seid);
 	print(object);
 	return 0;
 }

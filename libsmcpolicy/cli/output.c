@@ -35,7 +35,7 @@ static const char *text(struct json_object *value)
 	return json_object_get_string(value);
 }
 
-/* An option, whose value is what matters, or anything: "name value key value ..." */
+/* An option, whose value is what matters, or anything: the name, and "key value ..." */
 static void print_member(struct json_object *member)
 {
 	struct json_object *key, *value;
@@ -53,9 +53,11 @@ static void print_member(struct json_object *member)
 		printf("%*s%s%s%s\n", width < 24 ? 24 - width : 1, "", text(choices),
 		       *text(choices) ? ": " : "", text(help));
 	} else {
-		json_object_object_foreach(member, name, part)
-			printf("%s%s%s ", strcmp(name, "name") ? name : "",
-			       strcmp(name, "name") ? " " : "", text(part));
+		json_object_object_foreach(member, name, part) {
+			if (strcmp(name, "name"))
+				printf(" %s ", name);
+			printf("%s", text(part));
+		}
 		printf("\n");
 	}
 }

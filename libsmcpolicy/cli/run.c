@@ -37,7 +37,8 @@ static int make_cgroup(char *path, size_t size)
 	FILE *file;
 
 	if (statfs(CGROUP_ROOT, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC) {
-		fail("mount -t cgroup2 none " CGROUP_ROOT, CGROUP_ROOT " is not a cgroup v2");
+		fail("boot with systemd.unified_cgroup_hierarchy=1", "no cgroup v2 is mounted on %s",
+		     CGROUP_ROOT);
 		return -1;
 	}
 	file = fopen("/proc/self/cgroup", "re");
@@ -105,48 +106,52 @@ static int wait_program(pid_t pid, const sigset_t *signals)
 	}
 }
 
-static int start_program(int cgroup_fd, char **argv)
+static int start_program(int cgroup_fd, char **argv, const sigset_t *signals,
+			 const sigset_t *before)
 {
-	static const int numbers[] = { SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	sigset_t signals, before;
 	pid_t pid;
-	size_t i;
+	int status;
 
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&signals);
-	for (i = 0; i < ARRAY_SIZE(numbers); i++)
-		sigaddset(&signals, numbers[i]);
-	sigprocmask(SIG_BLOCK, &signals, &before);
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0)
 		return fail("", "cannot fork: %s", strerror(errno));
 	if (!pid) {
-		sigprocmask(SIG_SETMASK, &before, NULL);
-		i = exec_program(cgroup_fd, argv);
+		sigprocmask(SIG_SETMASK, before, NULL);
+		status = exec_program(cgroup_fd, argv);
 		fflush(NULL);
-		_exit(i);
+		_exit(status);
 	}
-	return wait_program(pid, &signals);
+	return wait_program(pid, signals);
 }
 
 static int run(int argc, char **argv)
 {
+	static const int numbers[] = { SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct smcpolicy_attach_opts opts = { .sz = sizeof(opts) };
 	struct smcpolicy *policy;
 	int status = cli.failed;
+	sigset_t signals, before;
 	char path[4096];
+	size_t i;
 
 	(void)argc;
 	policy = load_policy(policy_name ? policy_name : "attach", true);
 	if (!policy)
 		return cli.failed;
+
+	/* From here on there is something to clean up. */
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&signals);
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		sigaddset(&signals, numbers[i]);
+	sigprocmask(SIG_BLOCK, &signals, &before);
 	opts.cgroup_fd = make_cgroup(path, sizeof(path));
 	if (opts.cgroup_fd >= 0) {
 		if (smcpolicy__attach(policy, &opts))
 			fail_library();
 		else
-			status = start_program(opts.cgroup_fd, argv);
+			status = start_program(opts.cgroup_fd, argv, &signals, &before);
 		close(opts.cgroup_fd);
 	}
 	smcpolicy__close(policy);
