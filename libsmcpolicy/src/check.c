@@ -191,7 +191,7 @@ static int check_eid(void)
 		return n < 0 ? n : 0;
 	if (smcp_netlink_seid() > 0)
 		return 0;
-	return smcp_error(ENODATA, "smcd ueid add NAME (of smc-tools), the same NAME on both hosts",
+	return smcp_error(ENODATA, "smcd ueid add NAME (of smc-tools, or scripts/ueid.c), the same NAME on both hosts",
 			  "no user-defined enterprise id (UEID) is set: the commonest reason for silent fallback to TCP");
 }
 

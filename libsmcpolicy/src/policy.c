@@ -455,22 +455,38 @@ static int open_cgroup(const struct smcpolicy_attach_opts *opts)
 	return fd;
 }
 
+/* Says which other policy is registered, and how to end it. */
+static int other_policy(void)
+{
+	struct smcpolicy_list *list = smcpolicy_list__new();
+	const struct smcpolicy_loaded *other = NULL;
+	char cure[512] = "smcpolicy list shows it";
+	int err;
+
+	while (list && (other = smcpolicy_list__next(list, other)))
+		if (smcpolicy_loaded__registered(other))
+			break;
+	if (other && *smcpolicy_loaded__pin_path(other))
+		snprintf(cure, sizeof(cure), "smcpolicy unload %s", smcpolicy_loaded__name(other));
+	else if (other && smcpolicy_loaded__pid(other))
+		snprintf(cure, sizeof(cure), "end process %d, which loaded it",
+			 smcpolicy_loaded__pid(other));
+	err = smcp_error(EBUSY, cure, "another policy is in force (%s)",
+			 other ? smcpolicy_loaded__policy(other) : "unknown");
+	smcpolicy_list__free(list);
+	return err;
+}
+
 static int register_ops(struct smcpolicy *policy)
 {
-	char name[64] = "", cure[256];
 	int err;
 
 	policy->ops_link = bpf_map__attach_struct_ops(policy->ops);
 	if (policy->ops_link)
 		return 0;
 	err = errno;
-	if (err == EBUSY) {
-		smcp_registered(name, sizeof(name));
-		snprintf(cure, sizeof(cure), "smcpolicy unload %s, or end the process that holds it",
-			 *name ? name : "NAME");
-		return smcp_error(EBUSY, cure, "another policy is in force%s%s%s",
-				  *name ? " (" : "", name, *name ? ")" : "");
-	}
+	if (err == EBUSY)
+		return other_policy();
 	if (err == EOPNOTSUPP)
 		return smcp_error(err, "put its struct " STRUCT_OPS_TYPE " in SEC(\".struct_ops.link\")",
 				  "%s cannot be registered with a link", policy->name);
