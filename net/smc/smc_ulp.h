@@ -64,8 +64,12 @@ struct smc_ulp_listener;
  * @role: enum smc_ulp_role
  * @origin: enum smc_ulp_origin
  * @v6: index of the ops tables; fixed, the socket's family may change (IPV6_ADDRFORM)
- * @shut: shutdown() during the handshake: RCV_SHUTDOWN, SEND_SHUTDOWN; under @lock
+ * @shut: shutdown() during the handshake: RCV_SHUTDOWN, SEND_SHUTDOWN; under the socket
+ *	lock
  * @reset_seen: ECONNRESET of an aborted SMC connection was reported
+ * @pending: child: counted in @l->nr_pending; under its lock
+ * @died: the TCP connection below SMC ended with an error
+ * @keep: icsk_ulp_ops has to stay after the detach, see smc_ulp_detach()
  * @hs_sk: @sk as long as the handshake runs, which holds it; who takes it away under @lock ends the
  *	handshake
  * @cancel: the CLC handshake has to end now
@@ -73,18 +77,17 @@ struct smc_ulp_listener;
  * @reason: why it became TCP
  * @wseq: write_seq of @sk as the handshake knows it
  * @rseq: copied_seq of @sk as the handshake knows it
+ * @clc_deadline: jiffies until which the CLC message that is waited for has to be complete
  * @wq: for those who wait for the handshake, and for CLC messages
  * @sk_state_change: callback of @sk before us
  * @sk_data_ready: callback of @sk before us, when @hooked
  * @hooked: sk_data_ready of @sk is ours
  * @h: the sidecar; set once before SMC_ULP_ACTIVE, stays until the socket is closed
- * @msk: sock of the sidecar after the user's close(2), held: it may still wait for the peer
  * @closer: socket that owns @sk after the user closed it during the handshake
  * @l: listener: its hidden SMC listener; child: its listener's, until the handshake ends
  * @req: child: its request sock while it is out of the accept queue; holds the listener
  * @node: child: in @l->queue
- * @pending: child: in @l->pending
- * @work: handshake of a client, or release of a sidecar from atomic context
+ * @work: handshake of a client; of a child, what cannot be done in BH
  * @started: ktime of the start of the handshake
  * @ended: ktime of its end
  * @tx_bytes: sent over SMC
@@ -103,22 +106,24 @@ struct smc_ulp_ctx {
 	u8			shut;
 	u8			hooked;
 	u8			reset_seen;
+	u8			pending;
+	u8			keep;
+	u8			died;
 	bool			cancel;
 	int			error;
 	u32			reason;
 	u32			wseq;
 	u32			rseq;
+	unsigned long		clc_deadline;
 	wait_queue_head_t	wq;
 	void			(*sk_state_change)(struct sock *sk);
 	void			(*sk_data_ready)(struct sock *sk);
 	struct sock		*hs_sk;
 	struct socket		*h;
-	struct sock		*msk;
 	struct socket		*closer;
 	struct smc_ulp_listener	*l;
 	struct request_sock	*req;
 	struct list_head	node;
-	struct list_head	pending;
 	struct work_struct	work;
 	ktime_t			started;
 	ktime_t			ended;
@@ -134,14 +139,14 @@ struct smc_ulp_ctx {
  * @lock: BH-safe; protects the members below up to @nr_pending. Order: child's slock, then @lock,
  *	then sk_callback_lock of @shadow
  * @closing: no more children
+ * @closed: @h is being closed, or was
  * @queue: children on the way to smc.ko, ctx->node
- * @pending: all children whose handshake is running, ctx->pending
- * @nr_pending: length of @pending
+ * @nr_pending: children whose handshake is running, on @queue or with smc.ko
  * @h: hidden listening AF_SMC socket
  * @shadow: its TCP sock, never used as one
  * @h_data_ready: sk_data_ready of @h before us
  * @collect: takes finished children from @h
- * @teardown: closes @h
+ * @teardown: closes @h when all children are done
  * @lsk: the user's listener, held
  * @rcu: for freeing
  */
@@ -149,8 +154,8 @@ struct smc_ulp_listener {
 	refcount_t		ref;
 	spinlock_t		lock;	/* see above */
 	bool			closing;
+	bool			closed;
 	struct list_head	queue;
-	struct list_head	pending;
 	unsigned int		nr_pending;
 	struct socket		*h;
 	struct sock		*shadow;
@@ -200,13 +205,15 @@ struct socket *smc_ulp_clcsock(const struct socket *h);
 struct smc_ulp_ctx *smc_ulp_shadow_ctx(const struct sock *shadow);
 void smc_ulp_sidecar_set_wq(struct socket *h, struct socket *sock);
 void smc_ulp_sidecar_sync(struct socket *h, const struct sock *sk);
-void smc_ulp_sidecar_peer_gone(struct sock *msk, int err);
+void smc_ulp_sidecar_died(struct sock *msk, int err);
+void smc_ulp_sidecar_drop(struct socket *h);
 void smc_ulp_sidecar_close(struct smc_ulp_ctx *ctx, struct sock *sk);
 void smc_ulp_clc_init(void);
 
 /* handshake.c: from ESTABLISHED to the outcome */
 void smc_ulp_state_change(struct sock *sk);
 void smc_ulp_handshake_hook(struct smc_ulp_ctx *ctx, struct sock *sk);
+void smc_ulp_clc_deadline(struct smc_ulp_ctx *ctx, const struct sock *sk);
 void smc_ulp_handshake_begin(struct smc_ulp_ctx *ctx, struct sock *sk);
 void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc);
 void smc_ulp_wake_user(struct sock *sk);
@@ -224,7 +231,8 @@ void smc_ulp_child_done(struct sock *sk, struct request_sock *req, bool reset);
 int smc_ulp_listener_accept(struct smc_ulp_listener *l, struct socket *newsock);
 
 /* result.c */
-void smc_ulp_result_snapshot(struct smc_ulp_ctx *ctx, const struct sock *sk,
+u64 smc_ulp_cookie(struct sock *sk);
+void smc_ulp_result_snapshot(struct smc_ulp_ctx *ctx, struct sock *sk,
 			     struct socket *h, int rc, struct smc_ulp_result *res);
 int smc_ulp_result_get(struct sock *sk, struct smc_ulp_result *res);
 void smc_ulp_result_live(const struct smc_ulp_ctx *ctx, struct smc_ulp_result *res);

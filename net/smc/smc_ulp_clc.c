@@ -92,32 +92,26 @@ void smc_ulp_sidecar_sync(struct socket *h, const struct sock *sk)
 }
 
 /**
- * smc_ulp_sidecar_peer_gone() - TCP says that the peer is no more
- * @msk: sock of a sidecar that carries, or carried, data
- * @err: errno of TCP, for those who still wait on @msk
+ * smc_ulp_sidecar_died() - the TCP connection below an SMC connection is no more
+ * @msk: sock of the sidecar
+ * @err: errno of TCP
  *
- * smc.ko does not watch its TCP connection: a peer that vanished, or gave up between our last CLC
- * message and its own end of the handshake, leaves it waiting for a close for ever. So do what the
- * CDC message of an aborting peer does (smc_cdc_msg_recv_action()).
+ * Ends the operations that wait on @msk, after the data that has arrived. The state of the SMC
+ * connection is not touched: as long as the peer has not said over SMC that it is done, it may
+ * write into our receive buffer, which must not be given to another connection. So what follows
+ * is the close of a living connection.
  *
  * Context: any; BH slocks of others may be held, none of an SMC sock.
  */
-void smc_ulp_sidecar_peer_gone(struct sock *msk, int err)
+void smc_ulp_sidecar_died(struct sock *msk, int err)
 {
-	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
-	void *rx = smc_ulp_ptr(conn, smc_connection, local_rx_ctrl);
-	u8 *flags = smc_ulp_ptr(rx, smc_host_cdc_msg, conn_state_flags);
-
 	local_bh_disable();
 	bh_lock_sock_nested(msk);
-	if (err)
-		WRITE_ONCE(msk->sk_err, err);
-	WRITE_ONCE(*flags, *flags | SMC_ULP_PEER_CONN_ABORT);
+	WRITE_ONCE(msk->sk_err, err);
 	WRITE_ONCE(msk->sk_shutdown, msk->sk_shutdown | RCV_SHUTDOWN);
-	set_bit(SOCK_DONE, &msk->sk_flags);
-	sock_hold(msk);	/* given back by smc_close_passive_work() */
-	if (!queue_work(smc_ulp_wq, smc_ulp_ptr(conn, smc_connection, close_work)))
-		sock_put(msk);
+	msk->sk_data_ready(msk);
+	msk->sk_write_space(msk);
+	msk->sk_state_change(msk);
 	bh_unlock_sock(msk);
 	local_bh_enable();
 }
@@ -133,16 +127,31 @@ void smc_ulp_sidecar_close(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
 	struct socket *h = ctx->h;
 
+	ctx->h = NULL;
 	smc_ulp_sidecar_sync(h, sk);
 	smc_ulp_sidecar_set_wq(h, h);	/* the user's wait queue goes with the socket */
-	sock_hold(h->sk);
-	ctx->h = NULL;
-	/* smc_ulp_unbind() gives it back; from now on a RST ends what the close leaves waiting */
-	spin_lock_bh(&ctx->lock);
-	ctx->msk = h->sk;
-	spin_unlock_bh(&ctx->lock);
-	if (READ_ONCE(sk->sk_state) == TCP_CLOSE)
-		smc_ulp_sidecar_peer_gone(h->sk, 0);
+	sock_release(h);
+}
+
+/**
+ * smc_ulp_sidecar_drop() - abort and close a sidecar that no program ever had
+ * @h: the sidecar, in any state
+ *
+ * A peer that believes in SMC is told over SMC: stock does not listen to a RST.
+ *
+ * Context: process, no locks.
+ */
+void smc_ulp_sidecar_drop(struct socket *h)
+{
+	void *conn = smc_ulp_ptr(h->sk, smc_sock, conn);
+	void *tx = smc_ulp_ptr(conn, smc_connection, local_tx_ctrl);
+	u8 *flags = smc_ulp_ptr(tx, smc_host_cdc_msg, conn_state_flags);
+
+	lock_sock(h->sk);
+	/* goes out with what smc_close_final() sends */
+	if (h->sk->sk_state == SMC_ULP_SMC_ACTIVE)
+		WRITE_ONCE(*flags, *flags | SMC_ULP_PEER_CONN_ABORT);
+	release_sock(h->sk);
 	sock_release(h);
 }
 
@@ -260,6 +269,7 @@ static int smc_ulp_clc_shutdown(struct socket *sock, int how)
 	if (sk->sk_state != TCP_CLOSE) {
 		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | how);
 		sk->sk_prot->shutdown(sk, how);
+		ctx->wseq = tcp_sk(sk)->write_seq;	/* a FIN is one byte */
 	}
 	release_sock(sk);
 	sock_put(sk);
@@ -294,6 +304,7 @@ static int smc_ulp_clc_sendmsg(struct socket *sock, struct msghdr *msg, size_t l
 		rc = tcp_sendmsg_locked(sk, msg, len);
 		tcp_sk(sk)->nonagle |= cork;
 		ctx->wseq = tcp_sk(sk)->write_seq;
+		smc_ulp_clc_deadline(ctx, sk);	/* for the answer */
 		if (rc >= 0 && rc != len)
 			rc = -ENOBUFS;	/* CLC messages fit into the smallest send buffer */
 	}
@@ -315,20 +326,21 @@ static bool smc_ulp_clc_readable(struct smc_ulp_ctx *ctx, const struct sock *sk,
 }
 
 /*
- * All receives of smc.ko are MSG_WAITALL, some MSG_PEEK, with the time-out in sk_rcvtimeo. We wait
- * on ctx->wq, not on the user's wait queue: that one may go away, and nobody outside is to notice.
+ * All receives of smc.ko are MSG_WAITALL, some MSG_PEEK, with the time-out in sk_rcvtimeo. A message
+ * takes several, of lengths that the peer chooses; ctx->clc_deadline is for all of them. We wait on
+ * ctx->wq, not on the user's wait queue: that one may go away, and nobody outside is to notice.
  */
 static int smc_ulp_clc_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {
 	struct smc_ulp_ctx *ctx = smc_ulp_shadow_ctx(sock->sk);
 	struct sock *sk = smc_ulp_sk_get(ctx);
-	long timeo = sock->sk->sk_rcvtimeo;
-	int ms, rc, addr_len = 0;
+	int rc, addr_len = 0;
+	long timeo;
 
 	if (!sk)
 		return -ECONNABORTED;
-	ms = READ_ONCE(smc_ulp_pernet(sock_net(sk))->clc_timeout_ms);
-	timeo = min_t(long, timeo, msecs_to_jiffies(ms));
+	timeo = max_t(long, ctx->clc_deadline - jiffies, 0);
+	timeo = min(timeo, sock->sk->sk_rcvtimeo);
 	if (!wait_event_timeout(ctx->wq, smc_ulp_clc_readable(ctx, sk, len), timeo)) {
 		rc = -EAGAIN;
 		goto out;

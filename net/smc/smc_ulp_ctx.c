@@ -42,7 +42,6 @@ struct smc_ulp_ctx *smc_ulp_ctx_alloc(struct sock *sk, gfp_t gfp)
 	spin_lock_init(&ctx->lock);
 	init_waitqueue_head(&ctx->wq);
 	INIT_LIST_HEAD(&ctx->node);
-	INIT_LIST_HEAD(&ctx->pending);
 	return ctx;
 }
 
@@ -125,8 +124,7 @@ static void smc_ulp_drop_work(struct work_struct *work)
 
 	ctx->h = NULL;
 	smc_ulp_sidecar_set_wq(h, h);
-	smc_ulp_sidecar_peer_gone(h->sk, 0);	/* TCP is, so nobody will hear of a close */
-	sock_release(h);
+	smc_ulp_sidecar_drop(h);
 	smc_ulp_ctx_put(ctx);
 }
 
@@ -134,13 +132,9 @@ static void smc_ulp_drop_work(struct work_struct *work)
 static void smc_ulp_unbind(struct smc_ulp_ctx *ctx, enum smc_ulp_phase phase)
 {
 	struct smc_ulp_listener *l = NULL;
-	struct sock *msk;
-	bool drop, reset;
+	bool drop;
 
 	spin_lock_bh(&ctx->lock);
-	reset = ctx->sk->sk_err;
-	msk = ctx->msk;
-	ctx->msk = NULL;
 	ctx->sk = NULL;
 	if (ctx->phase == SMC_ULP_LISTEN) {
 		l = ctx->l;
@@ -150,11 +144,6 @@ static void smc_ulp_unbind(struct smc_ulp_ctx *ctx, enum smc_ulp_phase phase)
 	WRITE_ONCE(ctx->phase, phase);
 	spin_unlock_bh(&ctx->lock);
 
-	if (msk) {
-		if (reset)
-			smc_ulp_sidecar_peer_gone(msk, 0);
-		sock_put(msk);
-	}
 	if (l)
 		smc_ulp_listener_teardown(l);
 	else
@@ -173,11 +162,17 @@ static void smc_ulp_unbind(struct smc_ulp_ctx *ctx, enum smc_ulp_phase phase)
  * @sk: the user's sock
  * @ctx: its ctx; the slot's reference is given back
  *
+ * getsockopt(TCP_ULP) of TCP reads icsk_ulp_ops twice without a lock, and may sleep for ever in
+ * between. Ours answers without TCP; but a call that entered before the attach must not see the
+ * pointer go. When there could be one (ctx->keep) the name stays until the socket is destroyed, with
+ * nothing behind it: plain TCP that can have no other ULP.
+ *
  * Context: socket lock of @sk held, or its slock in BH with nobody owning the sock.
  */
 void smc_ulp_detach(struct sock *sk, struct smc_ulp_ctx *ctx)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
+	bool keep = ctx->keep;
 
 	write_lock_bh(&sk->sk_callback_lock);
 	if (sk->sk_state_change == smc_ulp_state_change)
@@ -191,15 +186,15 @@ void smc_ulp_detach(struct sock *sk, struct smc_ulp_ctx *ctx)
 	}
 	write_unlock_bh(&sk->sk_callback_lock);
 
-	if (sk->sk_state == TCP_CLOSE || sk->sk_state == TCP_LISTEN) {
-		tcp_sk(sk)->syn_smc = 0;
-		tcp_sk(sk)->smc_hs_congested = NULL;
-	}
-	WRITE_ONCE(icsk->icsk_ulp_ops, NULL);
+	tcp_sk(sk)->syn_smc = 0;	/* survives a disconnect */
+	tcp_sk(sk)->smc_hs_congested = NULL;
+	if (!keep)
+		WRITE_ONCE(icsk->icsk_ulp_ops, NULL);
 	smp_wmb();	/* ops before data, see smc_ulp_ctx_get() */
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
 	smc_ulp_unbind(ctx, SMC_ULP_PLAIN);
-	module_put(THIS_MODULE);	/* of the ULP slot */
+	if (!keep)
+		module_put(THIS_MODULE);	/* of the ULP slot */
 }
 
 /* tcp_ulp_ops::release: @sk is being destroyed. BH context or BH disabled, cannot sleep. */
@@ -225,7 +220,7 @@ void smc_ulp_release(struct sock *sk)
  * @sk: sock about to connect or listen
  *
  * What SMC cannot do for the program is decided here, before a SYN promises it: TCP fast open,
- * repair mode, zero-copy completions, IPsec policies of the socket.
+ * repair mode, zero-copy completions, SO_PEEK_OFF, IPsec policies of the socket.
  *
  * Context: socket lock held, or a listener's request path in BH. Return: true when it may.
  */
@@ -234,7 +229,8 @@ bool smc_ulp_eligible(const struct sock *sk)
 	const struct tcp_sock *tp = tcp_sk(sk);
 
 	if (tp->repair || tp->fastopen_connect || tp->fastopen_req ||
-	    inet_test_bit(DEFER_CONNECT, sk) || sock_flag(sk, SOCK_ZEROCOPY))
+	    inet_test_bit(DEFER_CONNECT, sk) || sock_flag(sk, SOCK_ZEROCOPY) ||
+	    READ_ONCE(sk->sk_peek_off) >= 0)
 		return false;
 	if (inet_csk(sk)->icsk_accept_queue.fastopenq.max_qlen)
 		return false;
@@ -271,9 +267,6 @@ static int smc_ulp_attachable(const struct sock *sk)
 /* @ctx becomes what user operations find. Does not set icsk_ulp_ops: the ULP core may do that. */
 static void smc_ulp_publish(struct sock *sk, struct smc_ulp_ctx *ctx)
 {
-	u32 cookie[2];
-
-	sock_diag_save_cookie(sk, cookie);	/* BPF programs tell connections apart by it */
 	write_lock_bh(&sk->sk_callback_lock);
 	ctx->sk_state_change = sk->sk_state_change;
 	sk->sk_state_change = smc_ulp_state_change;
@@ -291,6 +284,7 @@ static int smc_ulp_attach_check(struct sock *sk, enum smc_ulp_origin origin,
 	rc = smc_ulp_attachable(sk);
 	if (rc)
 		return rc;
+	smc_ulp_cookie(sk);
 	rc = smc_ulp_policy_init_verdict(sk, origin);
 	if (rc)
 		return rc;
@@ -299,6 +293,21 @@ static int smc_ulp_attach_check(struct sock *sk, enum smc_ulp_origin origin,
 		return -ENOMEM;
 	(*ctxp)->origin = origin;
 	return 0;
+}
+
+/*
+ * Could anybody but this system call be inside an operation on @file, entered through the base ops?
+ * To be asked after sock->ops are replaced: an fd lookup takes its reference (a full barrier) before
+ * it reads sock->ops, we write sock->ops before we read the count: one of the two sees the other.
+ * References of a dup or a fork look the same.
+ */
+static bool smc_ulp_file_shared(struct file *file)
+{
+	/* that of the fd table, and our own where the table is shared */
+	int own = current->files && atomic_read(&current->files->count) > 1 ? 2 : 1;
+
+	smp_mb();
+	return file_count(file) > own;
 }
 
 /**
@@ -324,15 +333,10 @@ int smc_ulp_attach(struct sock *sk, enum smc_ulp_origin origin)
 	if (origin != SMC_ULP_ORIGIN_SETSOCKOPT)
 		__module_get(THIS_MODULE);
 	smc_ulp_publish(sk, ctx);
+	ctx->keep = sk->sk_socket->file && smc_ulp_file_shared(sk->sk_socket->file);
 	if (origin != SMC_ULP_ORIGIN_SETSOCKOPT)
 		WRITE_ONCE(inet_csk(sk)->icsk_ulp_ops, &smc_ulp_tcp_ops);
 	return 0;
-}
-
-/* How many references a system call of current holds on the file it works on, fd table included */
-static long smc_ulp_own_file_refs(void)
-{
-	return current->files && atomic_read(&current->files->count) > 1 ? 2 : 1;
 }
 
 /**
@@ -342,10 +346,7 @@ static long smc_ulp_own_file_refs(void)
  * @addr_len: its length
  *
  * The connect(2) that is running entered through the base ops and knows nothing of us. So nobody
- * else may be inside an operation on this socket, or may have fetched the base ops: after the ops
- * are replaced, the file must have no more references than this system call accounts for. An fd
- * lookup takes its reference (a full barrier) before it reads sock->ops, we write sock->ops before
- * we read the count: one of the two sees the other.
+ * else may be inside an operation on this socket, or may have fetched the base ops.
  *
  * Context: never sleeps; socket lock held, inside __inet_stream_connect().
  * Return: as smc_ulp_attach(), and -EBUSY when the descriptor is shared with a dup, a fork or an
@@ -354,20 +355,19 @@ static long smc_ulp_own_file_refs(void)
 int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int addr_len)
 {
 	struct smc_ulp_ctx *ctx;
-	struct file *file;
 	int rc;
 
 	sock_owned_by_me(sk);
+	rc = smc_ulp_attachable(sk);
+	if (rc)
+		return rc;
 	if (!smc_ulp_eligible(sk))
 		return -EOPNOTSUPP;
+	if (!sk->sk_socket->file || smc_ulp_file_shared(sk->sk_socket->file))
+		return -EBUSY;
 	rc = smc_ulp_attach_check(sk, SMC_ULP_ORIGIN_CONNECT, &ctx);
 	if (rc)
 		return rc;
-	file = sk->sk_socket->file;
-	if (!file || file_count(file) > smc_ulp_own_file_refs()) {
-		smc_ulp_ctx_put(ctx);
-		return -EBUSY;
-	}
 	if (!smc_ulp_policy_connect(sk, uaddr, addr_len)) {
 		smc_ulp_ctx_put(ctx);
 		return -EACCES;
@@ -376,12 +376,11 @@ int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int
 	ctx->phase = SMC_ULP_CONN;
 	tcp_sk(sk)->syn_smc = 1;
 	smc_ulp_publish(sk, ctx);
-	WRITE_ONCE(inet_csk(sk)->icsk_ulp_ops, &smc_ulp_tcp_ops);
-	smp_mb();	/* ops before the count, see above */
-	if (file_count(file) > smc_ulp_own_file_refs()) {
+	if (smc_ulp_file_shared(sk->sk_socket->file)) {
 		smc_ulp_detach(sk, ctx);
 		return -EBUSY;
 	}
+	WRITE_ONCE(inet_csk(sk)->icsk_ulp_ops, &smc_ulp_tcp_ops);
 	return 0;
 }
 

@@ -14,4 +14,9 @@
 
 #define SMC_ULP_PEER_CONN_ABORT	0x20	/* struct smc_cdc_conn_state_flags */
 
+/* enum smc_state, net/smc/smc.h */
+#define SMC_ULP_SMC_ACTIVE		1
+#define SMC_ULP_SMC_CLOSED		7
+#define SMC_ULP_SMC_PEERABORTWAIT	26
+
 #endif /* _SMC_ULP_FIELD_H */

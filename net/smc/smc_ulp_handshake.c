@@ -34,6 +34,20 @@ void smc_ulp_handshake_hook(struct smc_ulp_ctx *ctx, struct sock *sk)
 }
 
 /**
+ * smc_ulp_clc_deadline() - the peer's next CLC message has to be complete in time
+ * @ctx: ctx of @sk
+ * @sk: the user's sock
+ *
+ * Context: any.
+ */
+void smc_ulp_clc_deadline(struct smc_ulp_ctx *ctx, const struct sock *sk)
+{
+	int ms = READ_ONCE(smc_ulp_pernet(sock_net(sk))->clc_timeout_ms);
+
+	WRITE_ONCE(ctx->clc_deadline, jiffies + msecs_to_jiffies(ms));
+}
+
+/**
  * smc_ulp_handshake_begin() - the TCP connection is there and both sides speak SMC
  * @ctx: ctx of @sk; takes a reference for the handshake
  * @sk: the user's sock; likewise
@@ -50,6 +64,7 @@ void smc_ulp_handshake_begin(struct smc_ulp_ctx *ctx, struct sock *sk)
 	ctx->error = 0;
 	ctx->reason = 0;
 	ctx->cancel = false;
+	smc_ulp_clc_deadline(ctx, sk);
 	spin_lock_bh(&ctx->lock);
 	ctx->hs_sk = sk;
 	WRITE_ONCE(ctx->phase, SMC_ULP_HS);
@@ -127,18 +142,20 @@ static void smc_ulp_client_established(struct smc_ulp_ctx *ctx, struct sock *sk)
  */
 static void smc_ulp_tcp_died(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
+	/* TCP says EPIPE for a RST after a FIN: the program has seen no FIN */
+	int err = sk->sk_err == EPIPE ? ECONNRESET : sk->sk_err;
 	struct sock *msk = NULL;
 
 	spin_lock_bh(&ctx->lock);
-	if (ctx->phase == SMC_ULP_ACTIVE && sk->sk_err) {
+	if (ctx->phase == SMC_ULP_ACTIVE && err) {
+		WRITE_ONCE(ctx->died, 1);
 		msk = ctx->h->sk;
 		sock_hold(msk);
 	}
 	spin_unlock_bh(&ctx->lock);
 	if (!msk)
 		return;
-	/* TCP says EPIPE for a RST after a FIN: the program has seen no FIN */
-	smc_ulp_sidecar_peer_gone(msk, sk->sk_err == EPIPE ? ECONNRESET : sk->sk_err);
+	smc_ulp_sidecar_died(msk, err);
 	sock_put(msk);
 }
 
@@ -216,6 +233,24 @@ static int smc_ulp_connect_errno(int rc)
 	return -ECONNRESET;
 }
 
+/*
+ * Shut the sidecar down as the user did during the handshake. Before SMC_ULP_ACTIVE: then the
+ * user's close(2) takes the sidecar away. Takes the socket lock of @sk and returns with it.
+ */
+static void smc_ulp_sidecar_shutdown(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket *h)
+{
+	int done = 0, todo;
+
+	lock_sock(sk);
+	while (ctx->phase == SMC_ULP_HS && !ctx->closer && (todo = ctx->shut & ~done)) {
+		release_sock(sk);
+		smc_ulp_sidecar_sync(h, sk);
+		h->ops->shutdown(h, todo - 1);
+		done |= todo;
+		lock_sock(sk);
+	}
+}
+
 /* Switch @sk to its outcome @rc. Socket lock held. Returns who owns it if the user closed it. */
 static struct socket *smc_ulp_switch(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket *h,
 				     int rc, struct smc_ulp_result *snap)
@@ -248,11 +283,13 @@ static struct socket *smc_ulp_switch(struct smc_ulp_ctx *ctx, struct sock *sk, s
 		smc_ulp_set_phase(ctx, closer ? SMC_ULP_DEAD : SMC_ULP_ACTIVE);
 	} else if (rc < 0) {
 		ctx->error = rc;
-		smc_ulp_set_phase(ctx, closer ? SMC_ULP_DEAD : SMC_ULP_IDLE);
+		if (closer)
+			smc_ulp_set_phase(ctx, SMC_ULP_DEAD);
 	}
 	spin_unlock_bh(&ctx->lock);
 
-	if (rc > 0) {
+	/* one handshake for one ctx: smc.ko may still hold an adapter that leads here */
+	if (rc > 0 || (rc < 0 && !closer)) {
 		smc_ulp_detach(sk, ctx);
 		smc_ulp_late_shutdown(sk, shut);
 	}
@@ -303,7 +340,7 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 	spin_unlock_bh(&ctx->lock);
 	if (!sk) {
 		if (h)
-			sock_release(h);
+			smc_ulp_sidecar_drop(h);
 		return;
 	}
 	smc_ulp_child_unlist(ctx);
@@ -317,13 +354,16 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 		rc = -ECONNABORTED;
 	}
 
-	lock_sock(sk);
+	if (rc)
+		lock_sock(sk);
+	else
+		smc_ulp_sidecar_shutdown(ctx, sk, h);
 	if (ctx->phase != SMC_ULP_HS) {
 		/* destroyed: its listener was closed just when accept(2) could have had it */
 		release_sock(sk);
 		kfree(snap);
 		if (h)
-			sock_release(h);
+			smc_ulp_sidecar_drop(h);
 		goto out;
 	}
 	if (rc >= 0)
@@ -333,6 +373,8 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 		release_sock(sk);
 		tcp_abort(sk, -rc);
 		lock_sock(sk);
+		if (!sk->sk_err)	/* the adapter may have taken that of a RST */
+			WRITE_ONCE(sk->sk_err, -rc);
 	}
 	closer = smc_ulp_switch(ctx, sk, h, rc, snap);
 	release_sock(sk);
@@ -340,18 +382,12 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 	if (rc) {
 		kfree(snap);
 		if (h)
-			sock_release(h);
+			smc_ulp_sidecar_drop(h);
 	}
 	wake_up_all(&ctx->wq);
 	smc_ulp_wake_user(sk);
-	if (!rc) {
+	if (!rc)
 		smc_ulp_policy_established(sk, &res);
-		if (ctx->shut && !closer) {
-			smc_ulp_sidecar_sync(h, sk);
-			h->ops->shutdown(h, ctx->shut - 1);
-		}
-	}
-
 	if (closer)
 		smc_ulp_close_late(ctx, closer, !rc);
 	req = ctx->req;

@@ -10,9 +10,11 @@
 #define pr_fmt(fmt) "smc_ulp: " fmt
 
 #include <linux/bpf.h>
+#include <linux/delay.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <net/sock_reuseport.h>
 #include <net/tcp.h>
 
@@ -57,9 +59,17 @@ static int smc_ulp_listener_collect(struct smc_ulp_listener *l)
 	n->file = dummy;
 	rc = l->h->ops->accept(l->h, n, &arg);
 	n->file = NULL;
-	if (n->sk && smc_ulp_clcsock(n)) {
-		smc_ulp_clcsock(n)->file = NULL;
-		ctx = smc_ulp_shadow_ctx(smc_ulp_clcsock(n)->sk);
+	if (n->sk) {
+		struct mutex *lock = smc_ulp_ptr(n->sk, smc_sock, clcsock_release_lock);
+
+		/* the end of its link group may take the clcsock away */
+		mutex_lock(lock);
+		if (smc_ulp_clcsock(n)) {
+			smc_ulp_clcsock(n)->file = NULL;
+			ctx = smc_ulp_shadow_ctx(smc_ulp_clcsock(n)->sk);
+			refcount_inc(&ctx->ref);	/* the adapter's may go with n */
+		}
+		mutex_unlock(lock);
 	}
 	kfree(dummy);
 	if (!ctx) {
@@ -69,7 +79,6 @@ static int smc_ulp_listener_collect(struct smc_ulp_listener *l)
 	}
 	if (!rc)
 		rc = smc_ulp_field(n->sk, smc_sock, use_fallback, bool);
-	refcount_inc(&ctx->ref);	/* the adapter's may go with n */
 	smc_ulp_finish(ctx, n, rc);
 	smc_ulp_ctx_put(ctx);
 	return 0;
@@ -78,9 +87,13 @@ static int smc_ulp_listener_collect(struct smc_ulp_listener *l)
 static void smc_ulp_listener_collect_work(struct work_struct *work)
 {
 	struct smc_ulp_listener *l = container_of(work, struct smc_ulp_listener, collect);
+	int rc;
 
-	while (!READ_ONCE(l->closing) && !smc_ulp_listener_collect(l))
+	while ((rc = smc_ulp_listener_collect(l)) != -EAGAIN) {
+		if (rc)
+			msleep(10);	/* no memory */
 		cond_resched();
+	}
 }
 
 /* sk_data_ready of the hidden listener: a handshake is over. Process or BH context. */
@@ -95,44 +108,62 @@ static void smc_ulp_listener_data_ready(struct sock *msk)
 	read_unlock_bh(&msk->sk_callback_lock);
 }
 
-/* Close the hidden listener; the children that are still on their way are reset. */
-static void smc_ulp_listener_teardown_work(struct work_struct *work)
+/* Queue @l->teardown, with a reference and the module. Any context. */
+static void smc_ulp_listener_kick(struct smc_ulp_listener *l)
 {
-	struct smc_ulp_listener *l = container_of(work, struct smc_ulp_listener, teardown);
-	struct sock *msk = l->h->sk;
-	struct smc_ulp_ctx *ctx;
+	refcount_inc(&l->ref);
+	__module_get(THIS_MODULE);
+	if (!queue_work(smc_ulp_wq, &l->teardown)) {
+		module_put(THIS_MODULE);
+		smc_ulp_listener_put(l);
+	}
+}
 
-	/* a handshake that ends later finds nobody to tell */
+/* Close the hidden listener. */
+static void smc_ulp_listener_close(struct smc_ulp_listener *l)
+{
+	struct sock *msk = l->h->sk;
+
 	write_lock_bh(&msk->sk_callback_lock);
 	msk->sk_user_data = NULL;
 	msk->sk_data_ready = l->h_data_ready;
 	write_unlock_bh(&msk->sk_callback_lock);
 	cancel_work_sync(&l->collect);
-
-	/* ends those that wait for the peer; l->closing: no new ones */
-	spin_lock_bh(&l->lock);
-	list_for_each_entry(ctx, &l->pending, pending) {
-		WRITE_ONCE(ctx->cancel, true);
-		wake_up_all(&ctx->wq);
-	}
-	spin_unlock_bh(&l->lock);
 	sock_release(l->h);
 	l->h = NULL;
+}
+
+/*
+ * Reset the children that smc.ko has not seen. Those that it works on are let finish, which takes
+ * as long as a CLC message may: their peers may believe in SMC already, and must then be told over
+ * SMC, since stock does not listen to a RST. They go with the accept queue that is no more. The
+ * last one comes here again.
+ */
+static void smc_ulp_listener_teardown_work(struct work_struct *work)
+{
+	struct smc_ulp_listener *l = container_of(work, struct smc_ulp_listener, teardown);
+	struct smc_ulp_ctx *ctx;
+	bool done;
 
 	for (;;) {
 		spin_lock_bh(&l->lock);
-		ctx = list_first_entry_or_null(&l->pending, struct smc_ulp_ctx, pending);
+		ctx = list_first_entry_or_null(&l->queue, struct smc_ulp_ctx, node);
 		if (ctx) {
-			list_del_init(&ctx->pending);
-			l->nr_pending--;
 			list_del_init(&ctx->node);
 			refcount_inc(&ctx->ref);
 		}
+		done = !l->nr_pending && !l->closed;
+		if (done)
+			l->closed = true;
 		spin_unlock_bh(&l->lock);
 		if (!ctx)
 			break;
 		smc_ulp_finish(ctx, NULL, -ECONNRESET);
 		smc_ulp_ctx_put(ctx);
+	}
+	if (done) {
+		smc_ulp_listener_close(l);
+		smc_ulp_listener_put(l);	/* the user's */
 	}
 	smc_ulp_listener_put(l);
 	module_put(THIS_MODULE);
@@ -149,8 +180,7 @@ void smc_ulp_listener_teardown(struct smc_ulp_listener *l)
 	spin_lock_bh(&l->lock);
 	WRITE_ONCE(l->closing, true);
 	spin_unlock_bh(&l->lock);
-	__module_get(THIS_MODULE);	/* for the work */
-	queue_work(smc_ulp_wq, &l->teardown);
+	smc_ulp_listener_kick(l);
 }
 
 /**
@@ -174,7 +204,6 @@ struct smc_ulp_listener *smc_ulp_listener_create(struct sock *lsk, bool v6)
 	l->lsk = lsk;
 	spin_lock_init(&l->lock);
 	INIT_LIST_HEAD(&l->queue);
-	INIT_LIST_HEAD(&l->pending);
 	INIT_WORK(&l->collect, smc_ulp_listener_collect_work);
 	INIT_WORK(&l->teardown, smc_ulp_listener_teardown_work);
 	rc = smc_ulp_sidecar_listen(sock_net(lsk), v6, l);
@@ -311,7 +340,11 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 	smc_ulp_handshake_hook(ctx, newsk);	/* the proposal may come with the ACK */
 }
 
-/* Take @sk out of its listener's accept queue. Its slock is held in BH, as when it was added. */
+/*
+ * Take @sk out of its listener's accept queue. inet_csk_accept() relies on the listener's socket
+ * lock between "not empty" and the removal: either it is held, or the listener's slock is and
+ * nobody owns the lock. BH disabled, as for everybody who takes rskq_lock.
+ */
 static struct request_sock *smc_ulp_unqueue(struct sock *lsk, struct sock *sk)
 {
 	struct request_sock_queue *q = &inet_csk(lsk)->icsk_accept_queue;
@@ -335,10 +368,76 @@ static struct request_sock *smc_ulp_unqueue(struct sock *lsk, struct sock *sk)
 	return req;
 }
 
-/* A child that became ESTABLISHED when its listener was already going */
-static void smc_ulp_child_reset_work(struct work_struct *work)
+/*
+ * The same under the slock of the child, which nests nowhere in that of its listener: never wait
+ * for it. Returns false when somebody owns the listener. BH disabled.
+ */
+static bool smc_ulp_try_unqueue(struct smc_ulp_ctx *ctx, struct sock *lsk, struct sock *sk)
 {
-	smc_ulp_finish(container_of(work, struct smc_ulp_ctx, work), NULL, -ECONNRESET);
+	bool done = false;
+
+	if (!spin_trylock(&lsk->sk_lock.slock))
+		return false;
+	if (!sock_owned_by_user(lsk)) {
+		ctx->req = smc_ulp_unqueue(lsk, sk);
+		done = true;
+	}
+	spin_unlock(&lsk->sk_lock.slock);
+	return done;
+}
+
+/*
+ * Give a child, out of the accept queue or accepted already, to smc.ko. Its slock or socket lock is
+ * held, so it stays on @l. Returns false when the listener is going, or has far too many.
+ */
+static bool smc_ulp_child_start(struct smc_ulp_ctx *ctx, struct smc_ulp_listener *l)
+{
+	bool closing;
+
+	spin_lock_bh(&l->lock);
+	/* the bound was checked for each SYN; many may have become ESTABLISHED since */
+	closing = l->closing || l->nr_pending >= 2 * SMC_ULP_MAX_PENDING;
+	if (!closing) {
+		ctx->pending = true;
+		WRITE_ONCE(l->nr_pending, l->nr_pending + 1);
+		list_add_tail(&ctx->node, &l->queue);
+		l->shadow->sk_data_ready(l->shadow);	/* smc_clcsock_data_ready() */
+	}
+	spin_unlock_bh(&l->lock);
+	return !closing;
+}
+
+/*
+ * What smc_ulp_child_established() could not do: somebody owned the listener, or it is going. A
+ * child that is not found under the listener's lock was accepted, or has been destroyed.
+ */
+static void smc_ulp_child_work(struct work_struct *work)
+{
+	struct smc_ulp_ctx *ctx = container_of(work, struct smc_ulp_ctx, work);
+	struct sock *sk = ctx->hs_sk;	/* held; only we end the handshake */
+	struct smc_ulp_listener *l;
+	bool started = false;
+
+	spin_lock_bh(&ctx->lock);
+	l = ctx->l;
+	if (l)
+		refcount_inc(&l->ref);
+	spin_unlock_bh(&ctx->lock);
+	if (l) {
+		if (!ctx->req) {
+			lock_sock(l->lsk);
+			local_bh_disable();
+			ctx->req = smc_ulp_unqueue(l->lsk, sk);
+			local_bh_enable();
+			release_sock(l->lsk);
+		}
+		lock_sock(sk);
+		started = ctx->phase == SMC_ULP_HS && smc_ulp_child_start(ctx, l);
+		release_sock(sk);
+		smc_ulp_listener_put(l);
+	}
+	if (!started)
+		smc_ulp_finish(ctx, NULL, -ECONNRESET);
 }
 
 /**
@@ -352,23 +451,12 @@ static void smc_ulp_child_reset_work(struct work_struct *work)
 void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
 	struct smc_ulp_listener *l = ctx->l;
-	bool closing;
 
 	local_bh_disable();
 	smc_ulp_handshake_begin(ctx, sk);
-	/* not found: accept(2) was faster, then the user's operations wait as a client's do */
-	ctx->req = smc_ulp_unqueue(l->lsk, sk);
-	spin_lock(&l->lock);
-	closing = l->closing;
-	if (!closing) {
-		list_add_tail(&ctx->pending, &l->pending);
-		WRITE_ONCE(l->nr_pending, l->nr_pending + 1);
-		list_add_tail(&ctx->node, &l->queue);
-		l->shadow->sk_data_ready(l->shadow);	/* smc_clcsock_data_ready() */
-	}
-	spin_unlock(&l->lock);
-	if (closing) {
-		INIT_WORK(&ctx->work, smc_ulp_child_reset_work);
+	/* not in the queue: accept(2) was faster, the user's operations wait as a client's do */
+	if (!smc_ulp_try_unqueue(ctx, l->lsk, sk) || !smc_ulp_child_start(ctx, l)) {
+		INIT_WORK(&ctx->work, smc_ulp_child_work);
 		queue_work(smc_ulp_wq, &ctx->work);
 	}
 	local_bh_enable();
@@ -405,11 +493,13 @@ void smc_ulp_child_unlist(struct smc_ulp_ctx *ctx)
 	if (!l)
 		return;
 	spin_lock_bh(&l->lock);
-	if (!list_empty(&ctx->pending)) {
-		list_del_init(&ctx->pending);
+	if (ctx->pending) {
+		ctx->pending = false;
 		WRITE_ONCE(l->nr_pending, l->nr_pending - 1);
 	}
 	list_del_init(&ctx->node);
+	if (l->closing && !l->nr_pending)
+		smc_ulp_listener_kick(l);
 	spin_unlock_bh(&l->lock);
 	smc_ulp_listener_put(l);
 }

@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) "smc_ulp: " fmt
 
+#include <linux/sock_diag.h>
 #include <net/smc.h>
 
 #include "smc_ulp.h"
@@ -63,6 +64,22 @@ static void smc_ulp_result_conn(void *smc, struct smc_ulp_result *res)
 }
 
 /**
+ * smc_ulp_cookie() - the socket cookie of @sk, made if it has none yet
+ * @sk: the user's sock
+ *
+ * Policies and tools tell connections apart by it, so it is there before the first callback.
+ *
+ * Context: any. Return: the cookie.
+ */
+u64 smc_ulp_cookie(struct sock *sk)
+{
+	u32 cookie[2];
+
+	sock_diag_save_cookie(sk, cookie);
+	return (u64)cookie[1] << 32 | cookie[0];
+}
+
+/**
  * smc_ulp_result_snapshot() - describe the outcome of a handshake
  * @ctx: the ctx
  * @sk: the user's sock
@@ -72,13 +89,13 @@ static void smc_ulp_result_conn(void *smc, struct smc_ulp_result *res)
  *
  * Context: process when @h is given (takes its socket lock), else any.
  */
-void smc_ulp_result_snapshot(struct smc_ulp_ctx *ctx, const struct sock *sk,
+void smc_ulp_result_snapshot(struct smc_ulp_ctx *ctx, struct sock *sk,
 			     struct socket *h, int rc, struct smc_ulp_result *res)
 {
 	memset(res, 0, sizeof(*res));
 	res->role = ctx->role;
 	res->origin = ctx->origin;
-	res->cookie = atomic64_read(&sk->sk_cookie);
+	res->cookie = smc_ulp_cookie(sk);
 	res->reason = ctx->reason;
 	res->error = rc < 0 ? rc : 0;
 	if (ctx->started)

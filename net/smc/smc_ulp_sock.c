@@ -21,8 +21,6 @@
 #include "smc_ulp.h"
 #include "smc_ulp_field.h"
 
-#define SMC_ULP_SMC_CLOSED		7	/* enum smc_state, net/smc/smc.h */
-#define SMC_ULP_SMC_PEERABORTWAIT	26
 
 const struct proto_ops *smc_ulp_base_ops[2] __read_mostly;
 struct proto_ops smc_ulp_user_ops[2] __read_mostly;
@@ -109,13 +107,22 @@ static void smc_ulp_follow(struct sock *msk, const struct sock *sk)
 		WRITE_ONCE(msk->sk_rcvlowat, sk->sk_rcvlowat);
 }
 
-/* The peer gave the connection up */
-static bool smc_ulp_aborted(const struct sock *msk)
+/* The peer gave the connection up, over SMC or TCP */
+static bool smc_ulp_aborted(const struct smc_ulp_ctx *ctx)
 {
-	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
+	void *conn = smc_ulp_ptr(ctx->h->sk, smc_sock, conn);
 	void *rx = smc_ulp_ptr(conn, smc_connection, local_rx_ctrl);
 
-	return smc_ulp_field(rx, smc_host_cdc_msg, conn_state_flags, u8) & SMC_ULP_PEER_CONN_ABORT;
+	return READ_ONCE(ctx->died) ||
+	       smc_ulp_field(rx, smc_host_cdc_msg, conn_state_flags, u8) & SMC_ULP_PEER_CONN_ABORT;
+}
+
+/* Does the connection have its link group, and with it its buffers? Socket lock of @msk held. */
+static bool smc_ulp_linked(const struct sock *msk)
+{
+	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
+
+	return smc_ulp_field(conn, smc_connection, alert_token_local, u32);
 }
 
 static int smc_ulp_unread(const struct sock *msk)
@@ -154,6 +161,21 @@ static bool smc_ulp_attached(const struct smc_ulp_ctx *ctx, const struct sock *s
 	return smc_ulp_ctx_locked(sk) == ctx;
 }
 
+/*
+ * A connect that ended in TCP_CLOSE never was. The base ops of a connect(2) that was attached while
+ * it ran do not come by here: the next operation does. Socket lock held.
+ */
+static void smc_ulp_connect_failed(struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	if (ctx->phase != SMC_ULP_CONN || sk->sk_state != TCP_CLOSE)
+		return;
+	tcp_sk(sk)->syn_smc = 0;
+	spin_lock_bh(&ctx->lock);
+	WRITE_ONCE(ctx->phase, SMC_ULP_IDLE);
+	spin_unlock_bh(&ctx->lock);
+	wake_up_all(&ctx->wq);
+}
+
 /* Under the socket lock: what TCP says to this connect(2), or 0 to wait for the handshake */
 static int smc_ulp_connect_locked(struct smc_ulp_ctx *ctx, struct socket *sock,
 				  struct sockaddr *uaddr, int len, int flags)
@@ -172,13 +194,8 @@ static int smc_ulp_connect_locked(struct smc_ulp_ctx *ctx, struct socket *sock,
 		smc_ulp_connect_prepare(ctx, sk, uaddr, len);
 	}
 	rc = __inet_stream_connect(sock, uaddr, len, flags, 0);
-	if (smc_ulp_attached(ctx, sk) && sk->sk_state == TCP_CLOSE && ctx->phase == SMC_ULP_CONN) {
-		tcp_sk(sk)->syn_smc = 0;
-		spin_lock_bh(&ctx->lock);
-		WRITE_ONCE(ctx->phase, SMC_ULP_IDLE);
-		spin_unlock_bh(&ctx->lock);
-		wake_up_all(&ctx->wq);
-	}
+	if (smc_ulp_attached(ctx, sk))
+		smc_ulp_connect_failed(ctx, sk);
 	return rc;
 }
 
@@ -204,10 +221,11 @@ static int smc_ulp_connect_wait(struct smc_ulp_ctx *ctx, struct socket *sock,
 		    sock->state == SS_CONNECTED)
 			sock->state = SS_CONNECTING;
 		rc = rc == -EAGAIN ? -EINPROGRESS : rc;
-	} else if (smc_ulp_attached(ctx, sk) && ctx->error) {
+	} else if (ctx->error && sk->sk_state == TCP_CLOSE) {
 		rc = ctx->error;
 		ctx->error = 0;
 		sock_error(sk);
+		sk->sk_disconnects++;
 		sk->sk_prot->disconnect(sk, flags);
 		sock->state = SS_UNCONNECTED;
 	} else {
@@ -248,6 +266,8 @@ static bool smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
 	bool go = false;
 
 	lock_sock(sk);
+	if (smc_ulp_attached(ctx, sk) && sock->state == SS_UNCONNECTED)
+		smc_ulp_connect_failed(ctx, sk);
 	if (smc_ulp_attached(ctx, sk) && ctx->phase == SMC_ULP_IDLE &&
 	    sk->sk_state == TCP_CLOSE && sock->state == SS_UNCONNECTED) {
 		go = smc_ulp_eligible(sk) && smc_ulp_policy_listen(sk);
@@ -343,8 +363,11 @@ out:
 static void smc_ulp_no_fastopen(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
 	lock_sock(sk);
-	if (smc_ulp_attached(ctx, sk) && ctx->phase == SMC_ULP_IDLE && sk->sk_state == TCP_CLOSE)
-		smc_ulp_detach(sk, ctx);
+	if (smc_ulp_attached(ctx, sk) && sk->sk_state == TCP_CLOSE) {
+		smc_ulp_connect_failed(ctx, sk);
+		if (ctx->phase == SMC_ULP_IDLE)
+			smc_ulp_detach(sk, ctx);
+	}
 	release_sock(sk);
 }
 
@@ -383,6 +406,9 @@ static int smc_ulp_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
  * smc.ko has returned 0. A peer that aborted the connection leaves stock in SMC_CLOSED, where it
  * gives out nothing of what had arrived, and calls it a clean end. TCP delivers everything and
  * then says ECONNRESET. Returns true to receive once more, else *@rc is what the program gets.
+ *
+ * Whoever ends the link group takes the buffers away under the socket lock, unless it finds
+ * SMC_PEERABORTWAIT (smc_close_active_abort()).
  */
 static bool smc_ulp_recv_end(struct smc_ulp_ctx *ctx, struct sock *sk, int *rc)
 {
@@ -390,13 +416,14 @@ static bool smc_ulp_recv_end(struct smc_ulp_ctx *ctx, struct sock *sk, int *rc)
 	bool again = false;
 
 	lock_sock(msk);
-	if (msk->sk_state == SMC_ULP_SMC_CLOSED && smc_ulp_unread(msk) > 0) {
+	if (msk->sk_state == SMC_ULP_SMC_CLOSED && smc_ulp_unread(msk) > 0 &&
+	    smc_ulp_linked(msk)) {
 		/* still readable there, and closing from there is the same to stock */
 		msk->sk_state = SMC_ULP_SMC_PEERABORTWAIT;
 		again = true;
-	} else if (smc_ulp_unread(msk) <= 0) {
+	} else if (smc_ulp_unread(msk) <= 0 || !smc_ulp_linked(msk)) {
 		*rc = sock_error(msk);
-		if (!*rc && smc_ulp_aborted(msk) && !ctx->reset_seen)
+		if (!*rc && smc_ulp_aborted(ctx) && !ctx->reset_seen)
 			*rc = -ECONNRESET;
 		if (*rc) {
 			ctx->reset_seen = 1;
@@ -479,16 +506,16 @@ static void smc_ulp_splice_eof(struct socket *sock)
  * without O_NONBLOCK sleeps; TCP wants a third of the buffer free. SOCK_NOSPACE asks smc.ko to
  * wake us when there is more.
  */
-static __poll_t smc_ulp_poll_writable(struct socket *h, __poll_t mask)
+static __poll_t smc_ulp_poll_writable(const struct smc_ulp_ctx *ctx, __poll_t mask)
 {
+	struct socket *h = ctx->h;
 	void *conn = smc_ulp_ptr(h->sk, smc_sock, conn);
 	atomic_t *space = smc_ulp_ptr(conn, smc_connection, sndbuf_space);
-	void *sndbuf = smc_ulp_field(conn, smc_connection, sndbuf_desc, void *);
-	int want;
+	int want = ctx->result->sndbuf / 3;
 
-	if (!(mask & EPOLLOUT) || (READ_ONCE(h->sk->sk_shutdown) & SEND_SHUTDOWN) || !sndbuf)
+	if (!(mask & EPOLLOUT) || (READ_ONCE(h->sk->sk_shutdown) & SEND_SHUTDOWN) ||
+	    READ_ONCE(h->sk->sk_state) == SMC_ULP_SMC_CLOSED)
 		return mask;
-	want = smc_ulp_field(sndbuf, smc_buf_desc, len, int) / 3;
 	if (atomic_read(space) >= want)
 		return mask;
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, h->sk);
@@ -505,12 +532,12 @@ static __poll_t smc_ulp_poll_active(struct file *file, struct smc_ulp_ctx *ctx, 
 	__poll_t mask;
 
 	smc_ulp_follow(h->sk, sk);
-	mask = smc_ulp_poll_writable(h, h->ops->poll(file, h, NULL));
+	mask = smc_ulp_poll_writable(ctx, h->ops->poll(file, h, NULL));
 	/* as TCP: less than SO_RCVLOWAT is nothing to read, unless no more can come */
 	if (smc_ulp_unread(h->sk) < READ_ONCE(sk->sk_rcvlowat) &&
 	    !(READ_ONCE(h->sk->sk_shutdown) & RCV_SHUTDOWN))
 		mask &= ~(EPOLLIN | EPOLLRDNORM);
-	if (unlikely(smc_ulp_aborted(h->sk) && !ctx->reset_seen))
+	if (unlikely(smc_ulp_aborted(ctx) && !ctx->reset_seen))
 		mask |= EPOLLERR | EPOLLHUP | EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
 	if (unlikely(mask & EPOLLERR) && !READ_ONCE(sk->sk_err))	/* for SO_ERROR */
 		WRITE_ONCE(sk->sk_err, READ_ONCE(h->sk->sk_err) ?: ECONNRESET);
@@ -565,11 +592,11 @@ static int smc_ulp_shutdown(struct socket *sock, int how)
 	int rc = 0;
 
 	if (ctx && how >= SHUT_RD && how <= SHUT_RDWR) {
-		spin_lock_bh(&ctx->lock);
+		lock_sock(sk);
 		phase = ctx->phase;
 		if (phase == SMC_ULP_HS)
 			ctx->shut |= how + 1;	/* smc_ulp_finish() does it */
-		spin_unlock_bh(&ctx->lock);
+		release_sock(sk);
 	}
 	if (phase == SMC_ULP_ACTIVE) {
 		smc_ulp_sidecar_sync(ctx->h, sk);
@@ -588,13 +615,14 @@ static int smc_ulp_setsockopt(struct socket *sock, int level, int optname, sockp
 {
 	struct smc_ulp_op op = smc_ulp_op_begin(sock);
 	int phase = op.ctx ? smc_ulp_phase(op.ctx) : SMC_ULP_PLAIN;
+	bool connecting = phase == SMC_ULP_CONN || phase == SMC_ULP_CHILD;
 	bool busy = phase == SMC_ULP_HS || phase == SMC_ULP_ACTIVE;
 	int rc;
 
 	/* would change what carries the data below us */
-	if (busy && level == SOL_IPV6 && optname == IPV6_ADDRFORM)
-		rc = -EBUSY;
-	else if (busy && level == SOL_TCP && optname == TCP_REPAIR)
+	if ((busy || connecting) && level == SOL_IPV6 && optname == IPV6_ADDRFORM)
+		rc = busy ? -EBUSY : -ENOTCONN;
+	else if ((busy || connecting) && level == SOL_TCP && optname == TCP_REPAIR)
 		rc = -EOPNOTSUPP;
 	else
 		rc = smc_ulp_base(sock)->setsockopt(sock, level, optname, optval, optlen);
@@ -615,6 +643,31 @@ static int smc_ulp_setsockopt(struct socket *sock, int level, int optname, sockp
 	return rc;
 }
 
+/* SO_PEEK_OFF: would steer the adapter's own MSG_PEEK, and SMC knows nothing of it. Socket lock held. */
+static int smc_ulp_set_peek_off(struct sock *sk, int val)
+{
+	const struct smc_ulp_ctx *ctx = smc_ulp_ctx_locked(sk);
+
+	if (ctx && ctx->phase != SMC_ULP_IDLE && ctx->phase != SMC_ULP_LISTEN && val >= 0)
+		return -EOPNOTSUPP;
+	return smc_ulp_base(sk->sk_socket)->set_peek_off(sk, val);
+}
+
+/* As TCP does it, which looks at icsk_ulp_ops without a lock: see smc_ulp_detach() */
+static int smc_ulp_get_name(char __user *optval, int __user *optlen)
+{
+	int len;
+
+	if (get_user(len, optlen))
+		return -EFAULT;
+	if (len < 0)
+		return -EINVAL;
+	len = min_t(unsigned int, len, TCP_ULP_NAME_MAX);
+	if (put_user(len, optlen) || copy_to_user(optval, smc_ulp_tcp_ops.name, len))
+		return -EFAULT;
+	return 0;
+}
+
 static int smc_ulp_getsockopt(struct socket *sock, int level, int optname, char __user *optval,
 			      int __user *optlen)
 {
@@ -622,8 +675,10 @@ static int smc_ulp_getsockopt(struct socket *sock, int level, int optname, char 
 	int phase = op.ctx ? smc_ulp_phase(op.ctx) : SMC_ULP_PLAIN;
 	int rc;
 
+	if (level == SOL_TCP && optname == TCP_ULP && op.ctx)
+		rc = smc_ulp_get_name(optval, optlen);
 	/* maps pages of TCP's receive queue, where the data is not */
-	if (level == SOL_TCP && optname == TCP_ZEROCOPY_RECEIVE &&
+	else if (level == SOL_TCP && optname == TCP_ZEROCOPY_RECEIVE &&
 	    (phase == SMC_ULP_HS || phase == SMC_ULP_ACTIVE))
 		rc = -EOPNOTSUPP;
 	else
@@ -653,13 +708,19 @@ static int smc_ulp_mmap(struct file *file, struct socket *sock, struct vm_area_s
  * unread data; when the peer has already shut down its side that loses data of ours that is on its
  * way, and leaks a socket.
  */
-static void smc_ulp_drain(struct socket *h)
+static void smc_ulp_drain(struct socket *h, int left)
 {
 	struct msghdr msg = {};
+	int n;
 
+	/* a peer that goes on writing is not waited for */
 	iov_iter_kvec(&msg.msg_iter, ITER_DEST, NULL, 0, 0);
-	while (h->ops->recvmsg(h, &msg, INT_MAX, MSG_DONTWAIT | MSG_TRUNC) > 0)
-		;
+	while (left > 0) {
+		n = h->ops->recvmsg(h, &msg, left, MSG_DONTWAIT | MSG_TRUNC);
+		if (n <= 0)
+			break;
+		left -= n;
+	}
 }
 
 /* Close the sidecar of @sk; afterwards TCP is closed as ever. */
@@ -673,7 +734,7 @@ static void smc_ulp_release_active(struct smc_ulp_ctx *ctx, struct sock *sk)
 	smc_ulp_policy_release(sk, &res);
 	unread = smc_ulp_unread(h->sk) > 0;
 	if (unread && (READ_ONCE(h->sk->sk_shutdown) & RCV_SHUTDOWN))
-		smc_ulp_drain(h);
+		smc_ulp_drain(h, res.rcvbuf);
 	smc_ulp_sidecar_close(ctx, sk);
 	if (unread) {
 		/* TCP resets a connection that is closed with unread data */
@@ -776,6 +837,7 @@ static void __init smc_ulp_sock_fill(struct proto_ops *ops, const struct proto_o
 	ops->poll = smc_ulp_poll;
 	ops->ioctl = smc_ulp_ioctl;
 	ops->setsockopt = smc_ulp_setsockopt;
+	ops->set_peek_off = smc_ulp_set_peek_off;
 	ops->getsockopt = smc_ulp_getsockopt;
 	ops->sendmsg = smc_ulp_sendmsg;
 	ops->recvmsg = smc_ulp_recvmsg;
