@@ -205,6 +205,75 @@ static void many_accepters(void)
 	sock_close(&lfd);
 }
 
+/*
+ * Children come and leave the accept queue for their handshake while threads are in the middle of
+ * accept(2), which takes for granted that nobody but itself removes from the queue. Broken by
+ * removing without the listener's socket lock: accept(2) dereferences NULL.
+ */
+struct storm {
+	enum kind kind;
+	int fd;			/* of a listener, or its port */
+	bool *stop;
+	int n;
+};
+
+static void *storm_client(void *arg)
+{
+	struct storm *storm = arg;
+	int fd;
+
+	while (!__atomic_load_n(storm->stop, __ATOMIC_ACQUIRE)) {
+		fd = sock_make(storm->kind, V4);
+		if (fd >= 0 && !sock_connect(fd, V4, storm->fd))
+			storm->n++;
+		sock_close(&fd);
+	}
+	return NULL;
+}
+
+static void *storm_server(void *arg)
+{
+	struct storm *storm = arg;
+	int child;
+
+	while (!__atomic_load_n(storm->stop, __ATOMIC_ACQUIRE)) {
+		child = accept4(storm->fd, NULL, NULL, SOCK_NONBLOCK);
+		if (child >= 0)
+			storm->n++;
+		sock_close(&child);
+	}
+	return NULL;
+}
+
+TEST(listener_storm, WORLD_SMCD | WORLD_NONE, 120, TEST_NEEDS_ULP)
+{
+	static const enum kind kinds[] = { ULP, SMC, ULP, TCP };
+	int lfd = sock_listen(ULP, V4, 64), i, clients = 0, accepted = 0;
+	struct storm storm[6];
+	pthread_t threads[6];
+	bool stop = false;
+
+	if (!ASSERT_OK_FD(lfd, "listen"))
+		return;
+	set_nonblock(lfd, true);
+	for (i = 0; i < 6; i++) {
+		storm[i] = (struct storm){ .stop = &stop };
+		storm[i].kind = kinds[i % 4];
+		storm[i].fd = i < 4 ? sock_port(lfd) : lfd;
+		if (!thread_start(&threads[i], i < 4 ? storm_client : storm_server, &storm[i]))
+			return;
+	}
+	msleep(3000);
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	for (i = 0; i < 6; i++) {
+		pthread_join(threads[i], NULL);
+		*(i < 4 ? &clients : &accepted) += storm[i].n;
+	}
+	test__debug("%d connected, %d accepted", clients, accepted);
+	ASSERT_GT(accepted, clients / 2, "children reach accept(2)");
+	sock_close(&lfd);
+}
+
 TEST(listener, WORLD_ALL, 120, TEST_NEEDS_ULP)
 {
 	static const struct {
