@@ -101,7 +101,7 @@ static const struct record *find(struct policy *policy, enum recorder_callback c
 	for (i = 0; i < max && i < MAX_RECORDS; i++) {
 		const struct record *r = (const void *)&policy->skel->bss->records[i];
 
-		if (r->callback == callback && (!cookie || r->cookie == cookie) && !n--)
+		if (__atomic_load_n(&r->complete, __ATOMIC_ACQUIRE) && r->callback == callback && (!cookie || r->cookie == cookie) && !n--)
 			return r;
 	}
 	return NULL;

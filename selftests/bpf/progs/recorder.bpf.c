@@ -33,6 +33,12 @@ static __always_inline struct record *record(struct sock *sk, __u32 policy, __u3
 	return r;
 }
 
+/* @r is complete: user space reads records while others are being written. */
+static __always_inline void done(struct record *r)
+{
+	__sync_fetch_and_add(&r->complete, 1);
+}
+
 static __always_inline int verdict(struct sock *sk, __u32 policy, __u32 callback)
 {
 	return only_mark && sk->sk_mark != only_mark ? SMC_ULP_PASS : verdicts[policy & 1][callback];
@@ -42,8 +48,10 @@ static __always_inline int on_init(struct sock *sk, __u32 origin, __u32 policy)
 {
 	struct record *r = record(sk, policy, CB_INIT);
 
-	if (r)
+	if (r) {
 		r->origin = origin;
+		done(r);
+	}
 	return verdict(sk, policy, CB_INIT);
 }
 
@@ -59,6 +67,7 @@ static __always_inline int on_tuple(struct sock *sk, const struct smc_ulp_tuple 
 		r->tuple.remote_port = tuple->remote_port;
 		bpf_probe_read_kernel(r->tuple.local_addr, 16, tuple->local_addr);
 		bpf_probe_read_kernel(r->tuple.remote_addr, 16, tuple->remote_addr);
+		done(r);
 	}
 	return verdict(sk, policy, callback);
 }
@@ -72,6 +81,7 @@ static __always_inline void on_result(struct sock *sk, const struct smc_ulp_resu
 		return;
 	bpf_probe_read_kernel(&r->result, sizeof(r->result), result);
 	r->result_rc = bpf_smc_ulp_result(sk, &r->kfunc, sizeof(r->kfunc));
+	done(r);
 }
 
 #define POLICY(number, policy)								\

@@ -18,6 +18,7 @@ enum recorder_callback {
 struct record {
 	__u32 callback;
 	__u32 origin;
+	__u32 complete;
 	__u32 policy;			/* which of the two wrote it */
 	__s32 result_rc;		/* of bpf_smc_ulp_result(), called in the callback */
 	__u64 cookie;			/* read from the sock */
