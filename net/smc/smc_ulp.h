@@ -69,6 +69,7 @@ struct smc_ulp_listener;
  * @reset_seen: ECONNRESET of an aborted SMC connection was reported
  * @pending: child: counted in @l->nr_pending; under its lock
  * @died: the TCP connection below SMC ended with an error
+ * @busy: child: in @l->busy, or about to leave it; @node is not to be touched by others
  * @keep: icsk_ulp_ops has to stay after the detach, see smc_ulp_detach()
  * @hs_sk: @sk as long as the handshake runs, which holds it; who takes it away under @lock ends the
  *	handshake
@@ -87,7 +88,7 @@ struct smc_ulp_listener;
  * @l: listener: its hidden SMC listener; child: its listener's, until the handshake ends
  * @req: child: its request sock while it is out of the accept queue; holds the listener
  * @node: child: in @l->queue
- * @work: handshake of a client; of a child, what cannot be done in BH
+ * @work: handshake of a client, or release of a sidecar from atomic context
  * @started: ktime of the start of the handshake
  * @ended: ktime of its end
  * @tx_bytes: sent over SMC
@@ -107,6 +108,7 @@ struct smc_ulp_ctx {
 	u8			hooked;
 	u8			reset_seen;
 	u8			pending;
+	u8			busy;
 	u8			keep;
 	u8			died;
 	bool			cancel;
@@ -141,12 +143,14 @@ struct smc_ulp_ctx {
  * @closing: no more children
  * @closed: @h is being closed, or was
  * @queue: children on the way to smc.ko, ctx->node
- * @nr_pending: children whose handshake is running, on @queue or with smc.ko
+ * @busy: children that could not be taken out of the accept queue yet, ctx->node
+ * @nr_pending: children whose handshake is running, on @queue, @busy or with smc.ko
  * @h: hidden listening AF_SMC socket
  * @shadow: its TCP sock, never used as one
  * @h_data_ready: sk_data_ready of @h before us
  * @collect: takes finished children from @h
  * @teardown: closes @h when all children are done
+ * @retry: takes the children on @busy out of the accept queue
  * @lsk: the user's listener, held
  * @rcu: for freeing
  */
@@ -156,12 +160,14 @@ struct smc_ulp_listener {
 	bool			closing;
 	bool			closed;
 	struct list_head	queue;
+	struct list_head	busy;
 	unsigned int		nr_pending;
 	struct socket		*h;
 	struct sock		*shadow;
 	void			(*h_data_ready)(struct sock *sk);
 	struct work_struct	collect;
 	struct work_struct	teardown;
+	struct delayed_work	retry;
 	struct sock		*lsk;
 	struct rcu_head		rcu;
 };
@@ -193,6 +199,7 @@ extern struct workqueue_struct *smc_ulp_wq;
 /* sock.c: what the user's socket does */
 extern const struct proto_ops *smc_ulp_base_ops[2];
 extern struct proto_ops smc_ulp_user_ops[2];
+void smc_ulp_set_active_ops(struct socket *sock, const struct smc_ulp_ctx *ctx);
 int smc_ulp_sock_init(void);
 void smc_ulp_sock_exit(void);
 

@@ -96,7 +96,8 @@ void smc_ulp_sidecar_sync(struct socket *h, const struct sock *sk)
  * @msk: sock of the sidecar
  * @err: errno of TCP
  *
- * Ends the operations that wait on @msk, after the data that has arrived. The state of the SMC
+ * Ends the operations that wait on @msk, after the data that has arrived: @err once, then EPIPE and
+ * the end of the stream, as on TCP. The state of the SMC
  * connection is not touched: as long as the peer has not said over SMC that it is done, it may
  * write into our receive buffer, which must not be given to another connection. So what follows
  * is the close of a living connection.
@@ -108,7 +109,7 @@ void smc_ulp_sidecar_died(struct sock *msk, int err)
 	local_bh_disable();
 	bh_lock_sock_nested(msk);
 	WRITE_ONCE(msk->sk_err, err);
-	WRITE_ONCE(msk->sk_shutdown, msk->sk_shutdown | RCV_SHUTDOWN);
+	WRITE_ONCE(msk->sk_shutdown, SHUTDOWN_MASK);
 	msk->sk_data_ready(msk);
 	msk->sk_write_space(msk);
 	msk->sk_state_change(msk);

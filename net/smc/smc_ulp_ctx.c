@@ -295,6 +295,12 @@ static int smc_ulp_attach_check(struct sock *sk, enum smc_ulp_origin origin,
 	return 0;
 }
 
+/* Could other threads use the descriptors of this process? */
+static bool smc_ulp_threads(void)
+{
+	return current->files && atomic_read(&current->files->count) > 1;
+}
+
 /*
  * Could anybody but this system call be inside an operation on @file, entered through the base ops?
  * To be asked after sock->ops are replaced: an fd lookup takes its reference (a full barrier) before
@@ -304,8 +310,13 @@ static int smc_ulp_attach_check(struct sock *sk, enum smc_ulp_origin origin,
 static bool smc_ulp_file_shared(struct file *file)
 {
 	/* that of the fd table, and our own where the table is shared */
-	int own = current->files && atomic_read(&current->files->count) > 1 ? 2 : 1;
+	int own = smc_ulp_threads() ? 2 : 1;
 
+#ifdef CONFIG_IO_URING
+	/* requests on registered files have no reference of their own */
+	if (current->io_uring || (current->flags & PF_IO_WORKER))
+		own = 1;
+#endif
 	smp_mb();
 	return file_count(file) > own;
 }
@@ -380,6 +391,8 @@ int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int
 		smc_ulp_detach(sk, ctx);
 		return -EBUSY;
 	}
+	/* the count does not tell an operation on a descriptor that was closed meanwhile */
+	ctx->keep = smc_ulp_threads();
 	WRITE_ONCE(inet_csk(sk)->icsk_ulp_ops, &smc_ulp_tcp_ops);
 	return 0;
 }
@@ -409,7 +422,7 @@ struct tcp_ulp_ops smc_ulp_tcp_ops __read_mostly = {
 int __init smc_ulp_ctx_init(void)
 {
 	smc_ulp_ctx_cache = kmem_cache_create("smc_ulp_ctx", sizeof(struct smc_ulp_ctx), 0,
-					      SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT | SLAB_NO_MERGE,
+					      SLAB_HWCACHE_ALIGN | SLAB_NO_MERGE,
 					      NULL);
 	return smc_ulp_ctx_cache ? 0 : -ENOMEM;
 }

@@ -209,12 +209,15 @@ static void smc_ulp_late_shutdown(struct sock *sk, int shut)
 	sk->sk_prot->shutdown(sk, shut);
 }
 
-/* Did anything but the CLC messages pass, or has TCP died? Socket lock of @sk held. */
-static int smc_ulp_stream_check(const struct smc_ulp_ctx *ctx, const struct sock *sk)
+/*
+ * Did anything but the CLC messages pass, or has TCP died? It may have ended in order when both
+ * sides shut it down, @ended. Socket lock of @sk held.
+ */
+static int smc_ulp_stream_check(const struct smc_ulp_ctx *ctx, const struct sock *sk, bool ended)
 {
 	if (sk->sk_err)
 		return -sk->sk_err;
-	if (sk->sk_state == TCP_CLOSE || tcp_sk(sk)->write_seq != ctx->wseq ||
+	if ((sk->sk_state == TCP_CLOSE && !ended) || tcp_sk(sk)->write_seq != ctx->wseq ||
 	    tcp_sk(sk)->copied_seq != ctx->rseq)
 		return -ECONNRESET;
 	return 0;
@@ -235,20 +238,23 @@ static int smc_ulp_connect_errno(int rc)
 
 /*
  * Shut the sidecar down as the user did during the handshake. Before SMC_ULP_ACTIVE: then the
- * user's close(2) takes the sidecar away. Takes the socket lock of @sk and returns with it.
+ * user's close(2) takes the sidecar away. Takes the socket lock of @sk and returns with it. Returns
+ * 0, or that the connection is not good any more.
  */
-static void smc_ulp_sidecar_shutdown(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket *h)
+static int smc_ulp_sidecar_shutdown(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket *h)
 {
-	int done = 0, todo;
+	int done = 0, todo, rc;
 
 	lock_sock(sk);
-	while (ctx->phase == SMC_ULP_HS && !ctx->closer && (todo = ctx->shut & ~done)) {
+	while (!(rc = smc_ulp_stream_check(ctx, sk, done)) && ctx->phase == SMC_ULP_HS &&
+	       !ctx->closer && (todo = ctx->shut & ~done)) {
 		release_sock(sk);
 		smc_ulp_sidecar_sync(h, sk);
 		h->ops->shutdown(h, todo - 1);
 		done |= todo;
 		lock_sock(sk);
 	}
+	return rc;
 }
 
 /* Switch @sk to its outcome @rc. Socket lock held. Returns who owns it if the user closed it. */
@@ -281,6 +287,8 @@ static struct socket *smc_ulp_switch(struct smc_ulp_ctx *ctx, struct sock *sk, s
 			smc_ulp_sidecar_set_wq(h, sk->sk_socket);
 		smp_store_release(&ctx->result, snap);	/* for smc_ulp_result_get() */
 		smc_ulp_set_phase(ctx, closer ? SMC_ULP_DEAD : SMC_ULP_ACTIVE);
+		if (sk->sk_socket && !closer)
+			smc_ulp_set_active_ops(sk->sk_socket, ctx);
 	} else if (rc < 0) {
 		ctx->error = rc;
 		if (closer)
@@ -357,7 +365,7 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 	if (rc)
 		lock_sock(sk);
 	else
-		smc_ulp_sidecar_shutdown(ctx, sk, h);
+		rc = smc_ulp_sidecar_shutdown(ctx, sk, h);
 	if (ctx->phase != SMC_ULP_HS) {
 		/* destroyed: its listener was closed just when accept(2) could have had it */
 		release_sock(sk);
@@ -366,8 +374,8 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 			smc_ulp_sidecar_drop(h);
 		goto out;
 	}
-	if (rc >= 0)
-		rc = smc_ulp_stream_check(ctx, sk) ?: rc;
+	if (rc > 0)
+		rc = smc_ulp_stream_check(ctx, sk, false) ?: rc;
 	if (rc < 0) {
 		rc = smc_ulp_connect_errno(rc);
 		release_sock(sk);

@@ -179,8 +179,127 @@ void smc_ulp_listener_teardown(struct smc_ulp_listener *l)
 {
 	spin_lock_bh(&l->lock);
 	WRITE_ONCE(l->closing, true);
+	smc_ulp_listener_kick(l);	/* with its reference, before others see closing */
 	spin_unlock_bh(&l->lock);
-	smc_ulp_listener_kick(l);
+}
+
+/*
+ * Take @sk out of its listener's accept queue. inet_csk_accept() relies on the listener's socket
+ * lock between "not empty" and the removal: so the listener's slock is held, and nobody owns the
+ * lock.
+ */
+static struct request_sock *smc_ulp_unqueue(struct sock *lsk, struct sock *sk)
+{
+	struct request_sock_queue *q = &inet_csk(lsk)->icsk_accept_queue;
+	struct request_sock *req, *prev = NULL;
+
+	spin_lock(&q->rskq_lock);
+	for (req = q->rskq_accept_head; req; prev = req, req = req->dl_next) {
+		if (req->sk != sk)
+			continue;
+		if (prev)
+			prev->dl_next = req->dl_next;
+		else
+			WRITE_ONCE(q->rskq_accept_head, req->dl_next);
+		if (q->rskq_accept_tail == req)
+			q->rskq_accept_tail = prev;
+		req->dl_next = NULL;
+		sk_acceptq_removed(lsk);
+		break;
+	}
+	spin_unlock(&q->rskq_lock);
+	return req;
+}
+
+/*
+ * Under the slock of the child, which nests nowhere in that of its listener: never wait for it.
+ * Returns false when somebody owns the listener. BH disabled.
+ */
+static bool smc_ulp_try_unqueue(struct smc_ulp_ctx *ctx, struct sock *lsk, struct sock *sk)
+{
+	bool done = false;
+
+	if (!spin_trylock(&lsk->sk_lock.slock))
+		return false;
+	if (!sock_owned_by_user(lsk)) {
+		ctx->req = smc_ulp_unqueue(lsk, sk);
+		done = true;
+	}
+	spin_unlock(&lsk->sk_lock.slock);
+	return done;
+}
+
+/* Give a child, out of the accept queue or accepted already, to smc.ko */
+static void smc_ulp_child_start(struct smc_ulp_ctx *ctx, struct smc_ulp_listener *l)
+{
+	spin_lock_bh(&l->lock);
+	list_add_tail(&ctx->node, &l->queue);
+	l->shadow->sk_data_ready(l->shadow);	/* smc_clcsock_data_ready() */
+	spin_unlock_bh(&l->lock);
+}
+
+/* Queue @l->retry, with a reference and the module. Any context. */
+static void smc_ulp_listener_retry(struct smc_ulp_listener *l, unsigned long delay)
+{
+	refcount_inc(&l->ref);
+	__module_get(THIS_MODULE);
+	if (!queue_delayed_work(smc_ulp_wq, &l->retry, delay)) {
+		module_put(THIS_MODULE);
+		smc_ulp_listener_put(l);
+	}
+}
+
+/*
+ * Take the children on @l->busy out of the accept queue, to @ready. Returns false when somebody
+ * still owns the listener, who may be in no hurry: a worker must not sleep for his lock.
+ */
+static bool smc_ulp_listener_unqueue_busy(struct smc_ulp_listener *l, struct list_head *ready)
+{
+	struct sock *lsk = l->lsk;
+	struct smc_ulp_ctx *ctx;
+	bool free;
+
+	local_bh_disable();
+	bh_lock_sock(lsk);
+	free = !sock_owned_by_user(lsk);
+	while (free) {
+		spin_lock(&l->lock);
+		ctx = list_first_entry_or_null(&l->busy, struct smc_ulp_ctx, node);
+		if (ctx)
+			list_del_init(&ctx->node);
+		spin_unlock(&l->lock);
+		if (!ctx)
+			break;
+		/* not found: accepted, or destroyed by the end of the listener */
+		ctx->req = smc_ulp_unqueue(lsk, ctx->hs_sk);	/* only we end the handshake */
+		list_add_tail(&ctx->node, ready);
+	}
+	bh_unlock_sock(lsk);
+	local_bh_enable();
+	return free;
+}
+
+/* What smc_ulp_child_established() could not do */
+static void smc_ulp_listener_retry_work(struct work_struct *work)
+{
+	struct smc_ulp_listener *l = container_of(to_delayed_work(work), struct smc_ulp_listener,
+						  retry);
+	struct smc_ulp_ctx *ctx, *next;
+	LIST_HEAD(ready);
+
+	if (!smc_ulp_listener_unqueue_busy(l, &ready))
+		smc_ulp_listener_retry(l, 1);
+	list_for_each_entry_safe(ctx, next, &ready, node) {
+		list_del_init(&ctx->node);
+		WRITE_ONCE(ctx->busy, 0);
+		/* one that was destroyed is counted no more, and one over the bound never was */
+		if (READ_ONCE(ctx->pending))
+			smc_ulp_child_start(ctx, l);
+		else
+			smc_ulp_finish(ctx, NULL, -ECONNRESET);
+	}
+	smc_ulp_listener_put(l);
+	module_put(THIS_MODULE);
 }
 
 /**
@@ -204,8 +323,10 @@ struct smc_ulp_listener *smc_ulp_listener_create(struct sock *lsk, bool v6)
 	l->lsk = lsk;
 	spin_lock_init(&l->lock);
 	INIT_LIST_HEAD(&l->queue);
+	INIT_LIST_HEAD(&l->busy);
 	INIT_WORK(&l->collect, smc_ulp_listener_collect_work);
 	INIT_WORK(&l->teardown, smc_ulp_listener_teardown_work);
+	INIT_DELAYED_WORK(&l->retry, smc_ulp_listener_retry_work);
 	rc = smc_ulp_sidecar_listen(sock_net(lsk), v6, l);
 	if (rc) {
 		smc_ulp_listener_put(l);
@@ -340,110 +461,13 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 	smc_ulp_handshake_hook(ctx, newsk);	/* the proposal may come with the ACK */
 }
 
-/*
- * Take @sk out of its listener's accept queue. inet_csk_accept() relies on the listener's socket
- * lock between "not empty" and the removal: either it is held, or the listener's slock is and
- * nobody owns the lock. BH disabled, as for everybody who takes rskq_lock.
- */
-static struct request_sock *smc_ulp_unqueue(struct sock *lsk, struct sock *sk)
-{
-	struct request_sock_queue *q = &inet_csk(lsk)->icsk_accept_queue;
-	struct request_sock *req, *prev = NULL;
-
-	spin_lock(&q->rskq_lock);
-	for (req = q->rskq_accept_head; req; prev = req, req = req->dl_next) {
-		if (req->sk != sk)
-			continue;
-		if (prev)
-			prev->dl_next = req->dl_next;
-		else
-			WRITE_ONCE(q->rskq_accept_head, req->dl_next);
-		if (q->rskq_accept_tail == req)
-			q->rskq_accept_tail = prev;
-		req->dl_next = NULL;
-		sk_acceptq_removed(lsk);
-		break;
-	}
-	spin_unlock(&q->rskq_lock);
-	return req;
-}
-
-/*
- * The same under the slock of the child, which nests nowhere in that of its listener: never wait
- * for it. Returns false when somebody owns the listener. BH disabled.
- */
-static bool smc_ulp_try_unqueue(struct smc_ulp_ctx *ctx, struct sock *lsk, struct sock *sk)
-{
-	bool done = false;
-
-	if (!spin_trylock(&lsk->sk_lock.slock))
-		return false;
-	if (!sock_owned_by_user(lsk)) {
-		ctx->req = smc_ulp_unqueue(lsk, sk);
-		done = true;
-	}
-	spin_unlock(&lsk->sk_lock.slock);
-	return done;
-}
-
-/*
- * Give a child, out of the accept queue or accepted already, to smc.ko. Its slock or socket lock is
- * held, so it stays on @l. Returns false when the listener is going, or has far too many.
- */
-static bool smc_ulp_child_start(struct smc_ulp_ctx *ctx, struct smc_ulp_listener *l)
-{
-	bool closing;
-
-	spin_lock_bh(&l->lock);
-	/* the bound was checked for each SYN; many may have become ESTABLISHED since */
-	closing = l->closing || l->nr_pending >= 2 * SMC_ULP_MAX_PENDING;
-	if (!closing) {
-		ctx->pending = true;
-		WRITE_ONCE(l->nr_pending, l->nr_pending + 1);
-		list_add_tail(&ctx->node, &l->queue);
-		l->shadow->sk_data_ready(l->shadow);	/* smc_clcsock_data_ready() */
-	}
-	spin_unlock_bh(&l->lock);
-	return !closing;
-}
-
-/*
- * What smc_ulp_child_established() could not do: somebody owned the listener, or it is going. A
- * child that is not found under the listener's lock was accepted, or has been destroyed.
- */
-static void smc_ulp_child_work(struct work_struct *work)
-{
-	struct smc_ulp_ctx *ctx = container_of(work, struct smc_ulp_ctx, work);
-	struct sock *sk = ctx->hs_sk;	/* held; only we end the handshake */
-	struct smc_ulp_listener *l;
-	bool started = false;
-
-	spin_lock_bh(&ctx->lock);
-	l = ctx->l;
-	if (l)
-		refcount_inc(&l->ref);
-	spin_unlock_bh(&ctx->lock);
-	if (l) {
-		if (!ctx->req) {
-			lock_sock(l->lsk);
-			local_bh_disable();
-			ctx->req = smc_ulp_unqueue(l->lsk, sk);
-			local_bh_enable();
-			release_sock(l->lsk);
-		}
-		lock_sock(sk);
-		started = ctx->phase == SMC_ULP_HS && smc_ulp_child_start(ctx, l);
-		release_sock(sk);
-		smc_ulp_listener_put(l);
-	}
-	if (!started)
-		smc_ulp_finish(ctx, NULL, -ECONNRESET);
-}
-
 /**
  * smc_ulp_child_established() - a child whose peer speaks SMC is ESTABLISHED
  * @ctx: its ctx
  * @sk: the child
+ *
+ * Its handshake begins when it is out of the accept queue: until then the end of the listener may
+ * destroy it. With somebody in accept(2), say, @l->retry sees to that.
  *
  * Context: BH, slock of @sk held, nobody owns it; or, when accept(2) on another CPU has taken it
  * already, socket lock held.
@@ -454,10 +478,22 @@ void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 
 	local_bh_disable();
 	smc_ulp_handshake_begin(ctx, sk);
+	spin_lock(&l->lock);
+	/* the bound was checked for each SYN; many may have become ESTABLISHED since */
+	if (!l->closing && l->nr_pending < 2 * SMC_ULP_MAX_PENDING) {
+		ctx->pending = 1;
+		WRITE_ONCE(l->nr_pending, l->nr_pending + 1);
+	}
+	spin_unlock(&l->lock);
 	/* not in the queue: accept(2) was faster, the user's operations wait as a client's do */
-	if (!smc_ulp_try_unqueue(ctx, l->lsk, sk) || !smc_ulp_child_start(ctx, l)) {
-		INIT_WORK(&ctx->work, smc_ulp_child_work);
-		queue_work(smc_ulp_wq, &ctx->work);
+	if (ctx->pending && smc_ulp_try_unqueue(ctx, l->lsk, sk)) {
+		smc_ulp_child_start(ctx, l);
+	} else {
+		spin_lock(&l->lock);
+		ctx->busy = 1;
+		list_add_tail(&ctx->node, &l->busy);
+		spin_unlock(&l->lock);
+		smc_ulp_listener_retry(l, 0);
 	}
 	local_bh_enable();
 }
@@ -494,10 +530,11 @@ void smc_ulp_child_unlist(struct smc_ulp_ctx *ctx)
 		return;
 	spin_lock_bh(&l->lock);
 	if (ctx->pending) {
-		ctx->pending = false;
+		WRITE_ONCE(ctx->pending, 0);
 		WRITE_ONCE(l->nr_pending, l->nr_pending - 1);
 	}
-	list_del_init(&ctx->node);
+	if (!READ_ONCE(ctx->busy))
+		list_del_init(&ctx->node);
 	if (l->closing && !l->nr_pending)
 		smc_ulp_listener_kick(l);
 	spin_unlock_bh(&l->lock);
@@ -516,7 +553,22 @@ void smc_ulp_child_done(struct sock *sk, struct request_sock *req, bool reset)
 {
 	struct sock *lsk = req->rsk_listener;
 	void (*data_ready)(struct sock *sk);
+	struct smc_ulp_ctx *ctx, *lctx;
 
+	/* a listener that became plain TCP meanwhile could not hand out a child that is not */
+	ctx = smc_ulp_ctx_get(sk);
+	lctx = smc_ulp_ctx_get(lsk);
+	if (ctx && !lctx && READ_ONCE(lsk->sk_state) == TCP_LISTEN) {
+		lock_sock(sk);
+		sock_set_flag(sk, SOCK_LINGER);	/* RST, as when a listener is closed */
+		sk->sk_lingertime = 0;
+		release_sock(sk);
+		reset = true;
+	}
+	if (ctx)
+		smc_ulp_ctx_put(ctx);
+	if (lctx)
+		smc_ulp_ctx_put(lctx);
 	if (reset) {
 		sk->sk_prot->close(sk, 0);
 		reqsk_put(req);

@@ -24,6 +24,7 @@
 
 const struct proto_ops *smc_ulp_base_ops[2] __read_mostly;
 struct proto_ops smc_ulp_user_ops[2] __read_mostly;
+struct proto_ops smc_ulp_active_ops[2] __read_mostly;
 
 /* Operations of sockets without a ctx, which may sleep below us; see smc_ulp_sock_exit() */
 static atomic_t smc_ulp_strays = ATOMIC_INIT(0);
@@ -33,9 +34,9 @@ static const struct proto_ops *smc_ulp_base(const struct socket *sock)
 {
 	const struct proto_ops *ops = READ_ONCE(sock->ops);
 
-	if (ops == &smc_ulp_user_ops[0])
+	if (ops == &smc_ulp_user_ops[0] || ops == &smc_ulp_active_ops[0])
 		return smc_ulp_base_ops[0];
-	if (ops == &smc_ulp_user_ops[1])
+	if (ops == &smc_ulp_user_ops[1] || ops == &smc_ulp_active_ops[1])
 		return smc_ulp_base_ops[1];
 	return ops;
 }
@@ -190,6 +191,12 @@ static int smc_ulp_connect_locked(struct smc_ulp_ctx *ctx, struct socket *sock,
 			return -EOPNOTSUPP;
 	} else if (ctx->phase == SMC_ULP_HS) {
 		return flags & O_NONBLOCK ? -EALREADY : 0;
+	} else if (ctx->phase == SMC_ULP_ACTIVE) {
+		/* TCP's connect could take apart what has died meanwhile */
+		if (sock->state != SS_CONNECTING)
+			return -EISCONN;
+		sock->state = SS_CONNECTED;
+		return 0;
 	} else if (sock->state == SS_UNCONNECTED && sk->sk_state == TCP_CLOSE) {
 		smc_ulp_connect_prepare(ctx, sk, uaddr, len);
 	}
@@ -228,9 +235,13 @@ static int smc_ulp_connect_wait(struct smc_ulp_ctx *ctx, struct socket *sock,
 		sk->sk_disconnects++;
 		sk->sk_prot->disconnect(sk, flags);
 		sock->state = SS_UNCONNECTED;
+	} else if (sk->sk_state == TCP_CLOSE && sock->state == SS_UNCONNECTED) {
+		rc = sock_error(sk) ?: -ECONNABORTED;	/* another connect(2) has told */
 	} else {
 		rc = 0;
-		if (sock->state == SS_CONNECTING)
+		if (smc_ulp_attached(ctx, sk) && ctx->phase == SMC_ULP_ACTIVE)
+			sock->state = SS_CONNECTED;
+		else if (sock->state == SS_CONNECTING)
 			rc = __inet_stream_connect(sock, uaddr, len, flags, 0);
 	}
 	release_sock(sk);
@@ -241,6 +252,7 @@ static int smc_ulp_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 {
 	struct smc_ulp_op op = smc_ulp_op_begin(sock);
 	unsigned long start = jiffies;
+	bool plain;
 	int rc;
 
 	if (!op.ctx) {
@@ -248,8 +260,10 @@ static int smc_ulp_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 	} else {
 		lock_sock(sock->sk);
 		rc = smc_ulp_connect_locked(op.ctx, sock, uaddr, len, flags);
+		/* detached without a handshake: the peer does not speak SMC */
+		plain = op.ctx->phase == SMC_ULP_PLAIN && !op.ctx->error;
 		release_sock(sock->sk);
-		if (!rc && uaddr->sa_family != AF_UNSPEC)
+		if (!rc && !plain && uaddr->sa_family != AF_UNSPEC)
 			rc = smc_ulp_connect_wait(op.ctx, sock, uaddr, len, flags, start);
 	}
 	smc_ulp_op_end(op);
@@ -347,8 +361,10 @@ static int smc_ulp_accept(struct socket *sock, struct socket *newsock,
 		WRITE_ONCE(newsock->ops, base);
 	} else {
 		spin_lock_bh(&ctx->lock);
-		if (ctx->phase == SMC_ULP_ACTIVE)
+		if (ctx->phase == SMC_ULP_ACTIVE) {
 			smc_ulp_sidecar_set_wq(ctx->h, newsock);
+			smc_ulp_set_active_ops(newsock, ctx);
+		}
 		spin_unlock_bh(&ctx->lock);
 		smc_ulp_ctx_put(ctx);
 	}
@@ -371,6 +387,52 @@ static void smc_ulp_no_fastopen(struct smc_ulp_ctx *ctx, struct sock *sk)
 	release_sock(sk);
 }
 
+/*
+ * The ctx of a socket with smc_ulp_active_ops. Those come with SMC_ULP_ACTIVE, which only close(2)
+ * ends, so there is nothing to find out, and no reference to take: the caller's file has them all.
+ */
+static struct smc_ulp_ctx *smc_ulp_ctx_active(const struct sock *sk)
+{
+	smp_rmb();	/* sock->ops before ctx->h; pairs with smc_ulp_set_active_ops() */
+	return rcu_dereference_protected(inet_csk(sk)->icsk_ulp_data, 1);
+}
+
+/**
+ * smc_ulp_set_active_ops() - from now on operations go straight to the sidecar
+ * @sock: the user's socket
+ * @ctx: its ctx, in SMC_ULP_ACTIVE
+ *
+ * Context: socket lock or ctx->lock held, or nobody else knows @sock.
+ */
+void smc_ulp_set_active_ops(struct socket *sock, const struct smc_ulp_ctx *ctx)
+{
+	smp_store_release(&sock->ops, &smc_ulp_active_ops[ctx->v6]);
+}
+
+static int smc_ulp_send(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr *msg, size_t len)
+{
+	struct socket *h = ctx->h;
+	int rc;
+
+	smc_ulp_follow(h->sk, sk);
+	if (unlikely((msg->msg_flags & MSG_ZEROCOPY) && sock_flag(sk, SOCK_ZEROCOPY)))
+		return -EOPNOTSUPP;	/* SMC never tells when the pages are free */
+	if (unlikely(ctx->reset_seen))
+		return sk_stream_error(sk, msg->msg_flags, -EPIPE);
+	rc = h->ops->sendmsg(h, msg, len);
+	if (likely(rc > 0))
+		atomic64_add(rc, &ctx->tx_bytes);
+	/* told once, as TCP does; then EPIPE */
+	else if (rc == -ECONNRESET || (rc && READ_ONCE(ctx->died) && !READ_ONCE(h->sk->sk_err)))
+		ctx->reset_seen = 1;
+	return rc;
+}
+
+static int smc_ulp_sendmsg_active(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	return smc_ulp_send(smc_ulp_ctx_active(sock->sk), sock->sk, msg, len);
+}
+
 static int smc_ulp_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
 	struct smc_ulp_op op = smc_ulp_op_begin(sock);
@@ -383,21 +445,10 @@ static int smc_ulp_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 			smc_ulp_no_fastopen(ctx, sk);
 		rc = smc_ulp_gate(ctx, sk, sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
 	}
-	if (likely(rc == SMC_ULP_ACTIVE)) {
-		smc_ulp_follow(ctx->h->sk, sk);
-		if (unlikely((msg->msg_flags & MSG_ZEROCOPY) && sock_flag(sk, SOCK_ZEROCOPY)))
-			rc = -EOPNOTSUPP;	/* SMC never tells when the pages are free */
-		else if (unlikely(ctx->reset_seen))
-			rc = sk_stream_error(sk, msg->msg_flags, -EPIPE);
-		else
-			rc = ctx->h->ops->sendmsg(ctx->h, msg, len);
-		if (unlikely(rc == -ECONNRESET))
-			ctx->reset_seen = 1;	/* told once, as TCP does; then EPIPE */
-		if (rc > 0)
-			atomic64_add(rc, &ctx->tx_bytes);
-	} else if (rc >= 0) {
+	if (rc == SMC_ULP_ACTIVE)
+		rc = smc_ulp_send(ctx, sk, msg, len);
+	else if (rc >= 0)
 		rc = smc_ulp_base(sock)->sendmsg(sock, msg, len);
-	}
 	smc_ulp_op_end(op);
 	return rc;
 }
@@ -434,6 +485,28 @@ static bool smc_ulp_recv_end(struct smc_ulp_ctx *ctx, struct sock *sk, int *rc)
 	return again;
 }
 
+static int smc_ulp_recv(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr *msg, size_t len,
+			int flags)
+{
+	struct socket *h = ctx->h;
+	int rc;
+
+	smc_ulp_follow(h->sk, sk);
+	do {
+		rc = h->ops->recvmsg(h, msg, len, flags);
+	} while (unlikely(!rc) && len && smc_ulp_recv_end(ctx, sk, &rc));
+	if (rc > 0 && !(flags & MSG_PEEK))
+		atomic64_add(rc, &ctx->rx_bytes);
+	return rc;
+}
+
+static int smc_ulp_recvmsg_active(struct socket *sock, struct msghdr *msg, size_t len, int flags)
+{
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return smc_ulp_base(sock)->recvmsg(sock, msg, len, flags);
+	return smc_ulp_recv(smc_ulp_ctx_active(sock->sk), sock->sk, msg, len, flags);
+}
+
 static int smc_ulp_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {
 	struct smc_ulp_op op = smc_ulp_op_begin(sock);
@@ -443,16 +516,10 @@ static int smc_ulp_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, 
 
 	if (likely(ctx))
 		rc = smc_ulp_gate(ctx, sk, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
-	if (likely(rc == SMC_ULP_ACTIVE && !(flags & MSG_ERRQUEUE))) {
-		smc_ulp_follow(ctx->h->sk, sk);
-		do {
-			rc = ctx->h->ops->recvmsg(ctx->h, msg, len, flags);
-		} while (unlikely(!rc) && len && smc_ulp_recv_end(ctx, sk, &rc));
-		if (rc > 0 && !(flags & MSG_PEEK))
-			atomic64_add(rc, &ctx->rx_bytes);
-	} else if (rc >= 0) {
+	if (rc == SMC_ULP_ACTIVE && !(flags & MSG_ERRQUEUE))
+		rc = smc_ulp_recv(ctx, sk, msg, len, flags);
+	else if (rc >= 0)
 		rc = smc_ulp_base(sock)->recvmsg(sock, msg, len, flags);
-	}
 	smc_ulp_op_end(op);
 	return rc;
 }
@@ -542,6 +609,12 @@ static __poll_t smc_ulp_poll_active(struct file *file, struct smc_ulp_ctx *ctx, 
 	if (unlikely(mask & EPOLLERR) && !READ_ONCE(sk->sk_err))	/* for SO_ERROR */
 		WRITE_ONCE(sk->sk_err, READ_ONCE(h->sk->sk_err) ?: ECONNRESET);
 	return mask;
+}
+
+static __poll_t smc_ulp_poll_only_active(struct file *file, struct socket *sock, poll_table *wait)
+{
+	sock_poll_wait(file, sock, wait);
+	return smc_ulp_poll_active(file, smc_ulp_ctx_active(sock->sk), sock->sk);
 }
 
 static __poll_t smc_ulp_poll(struct file *file, struct socket *sock, poll_table *wait)
@@ -653,8 +726,16 @@ static int smc_ulp_set_peek_off(struct sock *sk, int val)
 	return smc_ulp_base(sk->sk_socket)->set_peek_off(sk, val);
 }
 
+/* Is the ULP of @sk this one, or none? Another one would stay. */
+static bool smc_ulp_is_ours(const struct sock *sk, const struct smc_ulp_ctx *ctx)
+{
+	const struct tcp_ulp_ops *ops = READ_ONCE(inet_csk(sk)->icsk_ulp_ops);
+
+	return ctx || !ops || ops == &smc_ulp_tcp_ops;
+}
+
 /* As TCP does it, which looks at icsk_ulp_ops without a lock: see smc_ulp_detach() */
-static int smc_ulp_get_name(char __user *optval, int __user *optlen)
+static int smc_ulp_get_name(const struct smc_ulp_ctx *ctx, char __user *optval, int __user *optlen)
 {
 	int len;
 
@@ -662,7 +743,7 @@ static int smc_ulp_get_name(char __user *optval, int __user *optlen)
 		return -EFAULT;
 	if (len < 0)
 		return -EINVAL;
-	len = min_t(unsigned int, len, TCP_ULP_NAME_MAX);
+	len = ctx ? min_t(unsigned int, len, TCP_ULP_NAME_MAX) : 0;
 	if (put_user(len, optlen) || copy_to_user(optval, smc_ulp_tcp_ops.name, len))
 		return -EFAULT;
 	return 0;
@@ -675,8 +756,8 @@ static int smc_ulp_getsockopt(struct socket *sock, int level, int optname, char 
 	int phase = op.ctx ? smc_ulp_phase(op.ctx) : SMC_ULP_PLAIN;
 	int rc;
 
-	if (level == SOL_TCP && optname == TCP_ULP && op.ctx)
-		rc = smc_ulp_get_name(optval, optlen);
+	if (level == SOL_TCP && optname == TCP_ULP && smc_ulp_is_ours(sock->sk, op.ctx))
+		rc = smc_ulp_get_name(op.ctx, optval, optlen);
 	/* maps pages of TCP's receive queue, where the data is not */
 	else if (level == SOL_TCP && optname == TCP_ZEROCOPY_RECEIVE &&
 	    (phase == SMC_ULP_HS || phase == SMC_ULP_ACTIVE))
@@ -758,6 +839,7 @@ static bool smc_ulp_release_later(struct smc_ulp_ctx *ctx, struct socket *sock)
 	if (sock_create_lite(sk->sk_family, SOCK_STREAM, IPPROTO_TCP, &closer))
 		return false;
 	closer->ops = smc_ulp_base(sock);
+	__module_get(closer->ops->owner);
 	lock_sock(sk);
 	spin_lock_bh(&ctx->lock);
 	if (ctx->phase == SMC_ULP_HS) {
@@ -873,6 +955,10 @@ int __init smc_ulp_sock_init(void)
 		smc_ulp_base_ops[i] = sock->ops;
 		sock_release(sock);
 		smc_ulp_sock_fill(&smc_ulp_user_ops[i], smc_ulp_base_ops[i]);
+		smc_ulp_active_ops[i] = smc_ulp_user_ops[i];
+		smc_ulp_active_ops[i].sendmsg = smc_ulp_sendmsg_active;
+		smc_ulp_active_ops[i].recvmsg = smc_ulp_recvmsg_active;
+		smc_ulp_active_ops[i].poll = smc_ulp_poll_only_active;
 	}
 	return 0;
 }
