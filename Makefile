@@ -95,7 +95,10 @@ selftests: $(BUILD)/vmlinux.h module lib bpf
 examples: lib
 	$(call descend,examples)
 
-build: module lib cli bpf selftests examples
+demo-tools: lib
+	$(call descend,demo)
+
+build: module lib cli bpf selftests examples demo-tools
 
 install: lib cli bpf
 	$(call descend,libsmcpolicy,install)
@@ -130,6 +133,7 @@ check:
 clean:
 	$(call descend,selftests/bpf,clean)
 	$(call descend,examples,clean)
+	$(call descend,demo,clean)
 	$(call descend,bpf_progs,clean)
 	$(call descend,libsmcpolicy,clean)
 	$(Q)rm -rf $(BUILD)
@@ -138,4 +142,4 @@ distclean: clean
 	$(Q)rm -f config.mk
 
 .PHONY: all help setup build module smc-lo lib cli bpf selftests examples install
-.PHONY: demo test check shell clean distclean
+.PHONY: demo demo-tools test check shell clean distclean
