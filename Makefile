@@ -24,7 +24,7 @@ export V Q
 # These work before anything is configured.
 PLAIN := help setup clean distclean
 # These install what they need, as far as it is missing.
-READY := demo test check shell
+READY := demo test bench check shell
 
 ifneq ($(filter-out $(PLAIN),$(or $(MAKECMDGOALS),all)),)
 include config.mk
@@ -43,6 +43,7 @@ help:
 	@echo 'To see it and to test it:'
 	@echo '  demo        real programs over SMC, in a virtual machine'
 	@echo '  test        build everything and run all tests; T=NAME runs one, T=-l lists'
+	@echo '  bench       measure against TCP and other ways to SMC; P=PART runs one boot'
 	@echo '  check       style, static analysis, spelling, licences'
 	@echo '  shell       a shell in the virtual machine (DEVICE=smcd|smcr|none)'
 	@echo 'To build:'
@@ -122,6 +123,12 @@ test:
 	+$(ready) build
 	$(Q)scripts/run-tests $(T)
 
+# P=instructions|smcd|smcr: only that; P=--check fails on a missed promise
+bench:
+	+$(ready) build
+	$(Q)+$(MAKE) -C bench
+	$(Q)scripts/bench $(P)
+
 shell:
 	+$(ready) module
 	$(Q)scripts/vm --device $(or $(DEVICE),smcd) --interactive
@@ -134,6 +141,7 @@ clean:
 	$(call descend,selftests/bpf,clean)
 	$(call descend,examples,clean)
 	$(call descend,demo,clean)
+	$(call descend,bench,clean)
 	$(call descend,bpf_progs,clean)
 	$(call descend,libsmcpolicy,clean)
 	$(Q)rm -rf $(BUILD)
@@ -142,4 +150,4 @@ distclean: clean
 	$(Q)rm -f config.mk
 
 .PHONY: all help setup build module smc-lo lib cli bpf selftests examples install
-.PHONY: demo demo-tools test check shell clean distclean
+.PHONY: demo demo-tools test bench check shell clean distclean

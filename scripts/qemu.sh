@@ -4,7 +4,7 @@
 # Sourced by scripts/vm: one guest, from its start to its end.
 #
 # Needs: run (the run directory, with the FIFOs out and err), kernel, initrd,
-# scratch, cpus, mem, limit, append, interactive. Sets: qemu (its pid, or empty).
+# scratch, cpus, mem, limit, append, interactive, icount. Sets: qemu (its pid, or empty).
 
 qemu=
 
@@ -12,6 +12,10 @@ qemu=
 qemu_accelerator() {
 	local version
 
+	if [ "$icount" = yes ]; then
+		accel=tcg threads=single cpus=1
+		return
+	fi
 	accel=$("$TOP/scripts/accel" "$kernel" "$initrd")
 	threads=multi
 	version=$(qemu-system-x86_64 --version | sed -n -E '1s/.*version ([0-9.]+).*/\1/p')
@@ -57,7 +61,14 @@ qemu_run() {
 	kvm)
 		args+=(-accel kvm -cpu host) ;;
 	tcg)
-		args+=(-accel "tcg,thread=$threads" -cpu max)
+		args+=(-accel "tcg,thread=$threads")
+		if [ "$icount" = no ]; then
+			args+=(-cpu max)
+		else
+			# a string instruction counts once for each element: let the kernel
+			# copy by words, not by bytes
+			args+=(-icount "shift=0,sleep=off" -cpu "max,-erms,-fsrm,-fsrs,-fzrm")
+		fi
 		# an emulated CPU on a busy host may stand still for long: no false alarms
 		cmdline+=" rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30" ;;
 	esac
