@@ -31,21 +31,26 @@ silent() {
 	[ ! -s "$tmp/out" ] || { cat "$tmp/out"; return 1; }
 }
 # refused STATUS CAUSE CURE ARGUMENT...: smcpolicy ARGUMENT... exits with STATUS, says nothing on
-# stdout, and a line with CAUSE and one with CURE (both regular expressions) on stderr. The
-# function and arguments in as=(), if any, run it.
+# stdout, and a line with CAUSE and, unless that is empty, one with CURE on stderr (both are
+# regular expressions); and nothing is left. The command in as=(), if any, runs it.
 as=()
 refused() {
-	local rc=0
+	local rc=0 before
+	before=$(traces)
 	${as[@]+"${as[@]}"} timeout -k 5 60 "$BUILD/smcpolicy" "${@:4}" \
 		> "$tmp/out" 2> "$tmp/err" || rc=$?
 	if [ "$rc" = "$1" ] && [ ! -s "$tmp/out" ] && grep -Eq "^smcpolicy: .*($2)" "$tmp/err" &&
-	   grep -Eq "^  .*($3)" "$tmp/err"; then
+	   { [ -z "$3" ] || grep -Eq "^  .*($3)" "$tmp/err"; } && wait_for 10 same_traces "$before"; then
 		return
 	fi
 	printf 'exit status %s instead of %s\n' "$rc" "$1"
 	cat "$tmp/out" "$tmp/err"
+	printf 'before: %s\nnow: %s\n' "$before" "$(traces)"
 	return 1
 }
+# What a policy or smcpolicy run leaves: pins, cgroups, users of the module.
+traces() { echo "$pins"/* "$cgroups"/smcpolicy-run-* "$(cat /sys/module/smc_ulp/refcnt 2> /dev/null)"; }
+same_traces() { [ "$(traces)" = "$1" ]; }
 
 # wait_for SECONDS COMMAND...: true as soon as COMMAND succeeds
 wait_for() {
