@@ -25,6 +25,7 @@
 
 #define SMC_ULP_DECL_PEERNOSMC	0x03010000	/* SMC_CLC_DECL_PEERNOSMC of net/smc/smc_clc.h */
 #define SMC_ULP_MAX_PENDING	128		/* handshakes in flight per listener */
+#define SMC_ULP_UNQUEUE_BATCH	16		/* children for one hold of the listener's slock */
 #define SMC_ULP_MAX_ACCEPTQ	1024		/* longest accept queue we walk */
 
 /**

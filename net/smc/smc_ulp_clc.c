@@ -156,13 +156,45 @@ void smc_ulp_sidecar_drop(struct socket *h)
 	sock_release(h);
 }
 
+/*
+ * lock_sock() of the user's sock, until ctx->clc_deadline. A program can own it for as long as a
+ * page of its own takes to come (IP_OPTIONS in a FUSE file), and smc.ko calls us below mutexes that
+ * are the whole host's. release_sock() as ever. Returns false when the time is up.
+ */
+static bool smc_ulp_lock_in_time(struct sock *sk, const struct smc_ulp_ctx *ctx)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	bool mine = false;
+	long left;
+
+	might_sleep();
+	add_wait_queue(&sk->sk_lock.wq, &wait);
+	for (;;) {
+		spin_lock_bh(&sk->sk_lock.slock);
+		if (!sock_owned_by_user_nocheck(sk)) {
+			sk->sk_lock.owned = 1;
+			mine = true;
+		}
+		spin_unlock_bh(&sk->sk_lock.slock);
+		left = READ_ONCE(ctx->clc_deadline) - jiffies;
+		if (mine || left <= 0)
+			break;
+		wait_woken(&wait, TASK_UNINTERRUPTIBLE, left);
+	}
+	remove_wait_queue(&sk->sk_lock.wq, &wait);
+	if (mine)
+		mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
+	return mine;
+}
+
 /* Make @shadow look like @sk to those who only read addresses, route and settings. */
-static void smc_ulp_shadow_init(struct sock *shadow, struct sock *sk, struct smc_ulp_ctx *ctx)
+static int smc_ulp_shadow_init(struct sock *shadow, struct sock *sk, struct smc_ulp_ctx *ctx)
 {
 	struct inet_sock *to = inet_sk(shadow);
 	const struct inet_sock *from = inet_sk(sk);
 
-	lock_sock(sk);
+	if (!smc_ulp_lock_in_time(sk, ctx))
+		return -ETIMEDOUT;
 	to->inet_num = from->inet_num;	/* smc_diag; see smc_ulp_shadow_release() */
 	to->inet_sport = from->inet_sport;
 	to->inet_dport = from->inet_dport;
@@ -184,6 +216,7 @@ static void smc_ulp_shadow_init(struct sock *shadow, struct sock *sk, struct smc
 
 	refcount_inc(&ctx->ref);	/* given back by smc_ulp_shadow_release() */
 	rcu_assign_pointer(inet_csk(shadow)->icsk_ulp_data, ctx);
+	return 0;
 }
 
 /* The adapter goes: close the shadow. Returns what icsk_ulp_data led to. */
@@ -292,7 +325,11 @@ static int smc_ulp_clc_sendmsg(struct socket *sock, struct msghdr *msg, size_t l
 	if (!sk)
 		goto out;
 	msg->msg_flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
-	lock_sock(sk);
+	if (!smc_ulp_lock_in_time(sk, ctx)) {
+		sock_put(sk);
+		rc = -ETIMEDOUT;
+		goto out;
+	}
 	if (READ_ONCE(ctx->cancel)) {
 		rc = -ECONNABORTED;
 	} else if (!smc_ulp_clc_alone(ctx, sk)) {
@@ -430,7 +467,9 @@ int smc_ulp_sidecar_connect(struct smc_ulp_ctx *ctx, struct sock *sk, struct soc
 	lock_sock(h->sk);
 	smc_ulp_copy_settings(h->sk, sk);
 	release_sock(h->sk);
-	smc_ulp_shadow_init(c->sk, sk, ctx);
+	rc = smc_ulp_shadow_init(c->sk, sk, ctx);
+	if (rc)
+		return rc;
 
 	/* smc_connect() wants an address and gives it to smc_ulp_clc_connect() */
 	addr.ss_family = ctx->v6 ? AF_INET6 : AF_INET;
@@ -489,6 +528,11 @@ int smc_ulp_sidecar_accept(struct socket *newsock, struct smc_ulp_ctx *ctx, stru
 	if (rc)
 		return rc;
 	shadow = tmp->sk;
+	rc = smc_ulp_shadow_init(shadow, sk, ctx);
+	if (rc) {
+		sock_release(tmp);
+		return rc;
+	}
 	sk_net_refcnt_upgrade(shadow);	/* as smc_create_clcsk() does */
 	write_lock_bh(&shadow->sk_callback_lock);
 	rcu_assign_pointer(shadow->sk_wq, &newsock->wq);
@@ -498,6 +542,5 @@ int smc_ulp_sidecar_accept(struct socket *newsock, struct smc_ulp_ctx *ctx, stru
 	newsock->state = SS_CONNECTED;
 	tmp->sk = NULL;
 	sock_release(tmp);
-	smc_ulp_shadow_init(shadow, sk, ctx);
 	return 0;
 }

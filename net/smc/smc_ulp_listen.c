@@ -250,19 +250,20 @@ static void smc_ulp_listener_retry(struct smc_ulp_listener *l, unsigned long del
 }
 
 /*
- * Take the children on @l->busy out of the accept queue, to @ready. Returns false when somebody
- * still owns the listener, who may be in no hurry: a worker must not sleep for his lock.
+ * Take some children on @l->busy out of the accept queue, to @ready. Somebody may still own the
+ * listener and be in no hurry: a worker must not sleep for his lock. Returns whether there are more.
  */
 static bool smc_ulp_listener_unqueue_busy(struct smc_ulp_listener *l, struct list_head *ready)
 {
-	struct sock *lsk = l->lsk;
+	struct sock *lsk = l->lsk, *sk;
 	struct smc_ulp_ctx *ctx;
-	bool free;
+	LIST_HEAD(again);
+	int n = 0;
+	bool more;
 
 	local_bh_disable();
 	bh_lock_sock(lsk);
-	free = !sock_owned_by_user(lsk);
-	while (free) {
+	while (!sock_owned_by_user(lsk) && n++ < SMC_ULP_UNQUEUE_BATCH) {
 		spin_lock(&l->lock);
 		ctx = list_first_entry_or_null(&l->busy, struct smc_ulp_ctx, node);
 		if (ctx)
@@ -270,13 +271,24 @@ static bool smc_ulp_listener_unqueue_busy(struct smc_ulp_listener *l, struct lis
 		spin_unlock(&l->lock);
 		if (!ctx)
 			break;
-		/* not found: accepted, or destroyed by the end of the listener */
-		ctx->req = smc_ulp_unqueue(lsk, ctx->hs_sk);	/* only we end the handshake */
-		list_add_tail(&ctx->node, ready);
+		/*
+		 * Not found: accepted, or destroyed by the end of the listener; or moved to another
+		 * of its reuseport group, where we wait until it is one of the two.
+		 */
+		sk = ctx->hs_sk;	/* only we end the handshake */
+		ctx->req = smc_ulp_unqueue(lsk, sk);
+		if (!ctx->req && !READ_ONCE(sk->sk_socket) && READ_ONCE(ctx->phase) == SMC_ULP_HS)
+			list_add_tail(&ctx->node, &again);
+		else
+			list_add_tail(&ctx->node, ready);
 	}
 	bh_unlock_sock(lsk);
+	spin_lock(&l->lock);
+	list_splice_tail(&again, &l->busy);
+	more = !list_empty(&l->busy);
+	spin_unlock(&l->lock);
 	local_bh_enable();
-	return free;
+	return more;
 }
 
 /* What smc_ulp_child_established() could not do */
@@ -287,7 +299,7 @@ static void smc_ulp_listener_retry_work(struct work_struct *work)
 	struct smc_ulp_ctx *ctx, *next;
 	LIST_HEAD(ready);
 
-	if (!smc_ulp_listener_unqueue_busy(l, &ready))
+	if (smc_ulp_listener_unqueue_busy(l, &ready))
 		smc_ulp_listener_retry(l, 1);
 	list_for_each_entry_safe(ctx, next, &ready, node) {
 		list_del_init(&ctx->node);
@@ -492,8 +504,8 @@ void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 		spin_lock(&l->lock);
 		ctx->busy = 1;
 		list_add_tail(&ctx->node, &l->busy);
-		spin_unlock(&l->lock);
 		smc_ulp_listener_retry(l, 0);
+		spin_unlock(&l->lock);
 	}
 	local_bh_enable();
 }
@@ -555,12 +567,12 @@ void smc_ulp_child_done(struct sock *sk, struct request_sock *req, bool reset)
 	void (*data_ready)(struct sock *sk);
 	struct smc_ulp_ctx *ctx, *lctx;
 
-	/* a listener that became plain TCP meanwhile could not hand out a child that is not */
+	/* a listener that went, or is plain TCP now, cannot hand out a child that is not */
 	ctx = smc_ulp_ctx_get(sk);
 	lctx = smc_ulp_ctx_get(lsk);
-	if (ctx && !lctx && READ_ONCE(lsk->sk_state) == TCP_LISTEN) {
+	if (ctx && !lctx) {
 		lock_sock(sk);
-		sock_set_flag(sk, SOCK_LINGER);	/* RST, as when a listener is closed */
+		sock_set_flag(sk, SOCK_LINGER);	/* RST, as TCP does when a listener goes */
 		sk->sk_lingertime = 0;
 		release_sock(sk);
 		reset = true;

@@ -201,8 +201,14 @@ static int smc_ulp_connect_locked(struct smc_ulp_ctx *ctx, struct socket *sock,
 		smc_ulp_connect_prepare(ctx, sk, uaddr, len);
 	}
 	rc = __inet_stream_connect(sock, uaddr, len, flags, 0);
-	if (smc_ulp_attached(ctx, sk))
-		smc_ulp_connect_failed(ctx, sk);
+	if (!smc_ulp_attached(ctx, sk))
+		return rc;
+	smc_ulp_connect_failed(ctx, sk);
+	/* it slept while SMC became active and TCP died: connected all the same, I/O will tell */
+	if (ctx->phase == SMC_ULP_ACTIVE && sock->state == SS_UNCONNECTED) {
+		sock->state = SS_CONNECTED;
+		rc = 0;
+	}
 	return rc;
 }
 
@@ -420,11 +426,17 @@ static int smc_ulp_send(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr 
 	if (unlikely(ctx->reset_seen))
 		return sk_stream_error(sk, msg->msg_flags, -EPIPE);
 	rc = h->ops->sendmsg(h, msg, len);
-	if (likely(rc > 0))
+	if (likely(rc > 0)) {
 		atomic64_add(rc, &ctx->tx_bytes);
-	/* told once, as TCP does; then EPIPE */
-	else if (rc == -ECONNRESET || (rc && READ_ONCE(ctx->died) && !READ_ONCE(h->sk->sk_err)))
-		ctx->reset_seen = 1;
+		return rc;
+	}
+	/* TCP died under stock's loop, which does not look at sk_err */
+	if (rc == -EPIPE && READ_ONCE(h->sk->sk_err))
+		rc = sk_stream_error(h->sk, msg->msg_flags, rc);
+	if (rc == -ECONNRESET || (rc && READ_ONCE(ctx->died) && !READ_ONCE(h->sk->sk_err))) {
+		ctx->reset_seen = 1;	/* told once, as TCP does; then EPIPE */
+		sock_error(sk);
+	}
 	return rc;
 }
 
@@ -473,9 +485,10 @@ static bool smc_ulp_recv_end(struct smc_ulp_ctx *ctx, struct sock *sk, int *rc)
 		msk->sk_state = SMC_ULP_SMC_PEERABORTWAIT;
 		again = true;
 	} else if (smc_ulp_unread(msk) <= 0 || !smc_ulp_linked(msk)) {
-		*rc = sock_error(msk);
-		if (!*rc && smc_ulp_aborted(ctx) && !ctx->reset_seen)
-			*rc = -ECONNRESET;
+		int err = sock_error(msk);
+
+		if (!ctx->reset_seen)
+			*rc = err ?: smc_ulp_aborted(ctx) ? -ECONNRESET : 0;
 		if (*rc) {
 			ctx->reset_seen = 1;
 			sock_error(sk);	/* the same error, told once */
