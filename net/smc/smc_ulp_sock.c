@@ -611,7 +611,6 @@ static __poll_t smc_ulp_poll_active(struct file *file, struct smc_ulp_ctx *ctx, 
 	struct socket *h = ctx->h;
 	__poll_t mask;
 
-	smc_ulp_follow(h->sk, sk);
 	mask = smc_ulp_poll_writable(ctx, h->ops->poll(file, h, NULL));
 	/* as TCP: less than SO_RCVLOWAT is nothing to read, unless no more can come */
 	if (smc_ulp_unread(h->sk) < READ_ONCE(sk->sk_rcvlowat) &&
