@@ -381,7 +381,7 @@ int smcpolicy__load(struct smcpolicy *policy, const struct smcpolicy_load_opts *
 	if (policy->loaded)
 		return smcp_error(EBUSY, NULL, "%s is loaded already", policy->name);
 	if (hooks & ~policy->hooks)
-		return smcp_error(EINVAL, "choose among those it has: smcpolicy list shows them",
+		return smcp_error(EINVAL, "choose among those it has: smcpolicy show POLICY tells them",
 				  "%s has no programs for a hook that is wanted", policy->name);
 	policy->no_ops = !policy->ops || OPTS_GET(opts, no_ops, false);
 	smcp_enter();
