@@ -5,7 +5,7 @@
 # second policy.
 #
 # worlds: smcd none
-# timeout: 240
+# timeout: 400
 
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/tests/guest.sh"
