@@ -98,10 +98,14 @@ static int smc_ulp_gate(struct smc_ulp_ctx *ctx, const struct sock *sk, long tim
 }
 
 /* SOL_SOCKET options that SMC looks at never pass proto_ops */
-static void smc_ulp_follow(struct sock *msk, const struct sock *sk)
+static void smc_ulp_follow_send(struct sock *msk, const struct sock *sk)
 {
 	if (unlikely(msk->sk_sndtimeo != READ_ONCE(sk->sk_sndtimeo)))
 		WRITE_ONCE(msk->sk_sndtimeo, sk->sk_sndtimeo);
+}
+
+static void smc_ulp_follow_recv(struct sock *msk, const struct sock *sk)
+{
 	if (unlikely(msk->sk_rcvtimeo != READ_ONCE(sk->sk_rcvtimeo)))
 		WRITE_ONCE(msk->sk_rcvtimeo, sk->sk_rcvtimeo);
 	if (unlikely(msk->sk_rcvlowat != READ_ONCE(sk->sk_rcvlowat)))
@@ -420,7 +424,7 @@ static int smc_ulp_send(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr 
 	struct socket *h = ctx->h;
 	int rc;
 
-	smc_ulp_follow(h->sk, sk);
+	smc_ulp_follow_send(h->sk, sk);
 	if (unlikely((msg->msg_flags & MSG_ZEROCOPY) && sock_flag(sk, SOCK_ZEROCOPY)))
 		return -EOPNOTSUPP;	/* SMC never tells when the pages are free */
 	if (unlikely(ctx->reset_seen))
@@ -504,7 +508,7 @@ static int smc_ulp_recv(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr 
 	struct socket *h = ctx->h;
 	int rc;
 
-	smc_ulp_follow(h->sk, sk);
+	smc_ulp_follow_recv(h->sk, sk);
 	do {
 		rc = h->ops->recvmsg(h, msg, len, flags);
 	} while (unlikely(!rc) && len && smc_ulp_recv_end(ctx, sk, &rc));
