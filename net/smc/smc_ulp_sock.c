@@ -419,8 +419,26 @@ void smc_ulp_set_active_ops(struct socket *sock, const struct smc_ulp_ctx *ctx)
 	smp_store_release(&sock->ops, &smc_ulp_active_ops[ctx->v6]);
 }
 
-static int smc_ulp_send(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr *msg, size_t len)
+/* A send that sent nothing: what TCP says, once, and then EPIPE */
+static noinline int smc_ulp_send_error(struct smc_ulp_ctx *ctx, struct sock *sk,
+				       const struct msghdr *msg, int rc)
 {
+	struct sock *msk = ctx->h->sk;
+
+	/* TCP died under stock's loop, which does not look at sk_err */
+	if (rc == -EPIPE && READ_ONCE(msk->sk_err))
+		rc = sk_stream_error(msk, msg->msg_flags, rc);
+	if (rc == -ECONNRESET || (rc && READ_ONCE(ctx->died) && !READ_ONCE(msk->sk_err))) {
+		ctx->reset_seen = 1;
+		sock_error(sk);
+	}
+	return rc;
+}
+
+static int smc_ulp_sendmsg_active(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	struct sock *sk = sock->sk;
+	struct smc_ulp_ctx *ctx = smc_ulp_ctx_active(sk);
 	struct socket *h = ctx->h;
 	int rc;
 
@@ -430,23 +448,10 @@ static int smc_ulp_send(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr 
 	if (unlikely(ctx->reset_seen))
 		return sk_stream_error(sk, msg->msg_flags, -EPIPE);
 	rc = h->ops->sendmsg(h, msg, len);
-	if (likely(rc > 0)) {
-		atomic64_add(rc, &ctx->tx_bytes);
-		return rc;
-	}
-	/* TCP died under stock's loop, which does not look at sk_err */
-	if (rc == -EPIPE && READ_ONCE(h->sk->sk_err))
-		rc = sk_stream_error(h->sk, msg->msg_flags, rc);
-	if (rc == -ECONNRESET || (rc && READ_ONCE(ctx->died) && !READ_ONCE(h->sk->sk_err))) {
-		ctx->reset_seen = 1;	/* told once, as TCP does; then EPIPE */
-		sock_error(sk);
-	}
+	if (unlikely(rc <= 0))
+		return smc_ulp_send_error(ctx, sk, msg, rc);
+	atomic64_add(rc, &ctx->tx_bytes);
 	return rc;
-}
-
-static int smc_ulp_sendmsg_active(struct socket *sock, struct msghdr *msg, size_t len)
-{
-	return smc_ulp_send(smc_ulp_ctx_active(sock->sk), sock->sk, msg, len);
 }
 
 static int smc_ulp_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
@@ -462,7 +467,7 @@ static int smc_ulp_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 		rc = smc_ulp_gate(ctx, sk, sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
 	}
 	if (rc == SMC_ULP_ACTIVE)
-		rc = smc_ulp_send(ctx, sk, msg, len);
+		rc = smc_ulp_sendmsg_active(sock, msg, len);
 	else if (rc >= 0)
 		rc = smc_ulp_base(sock)->sendmsg(sock, msg, len);
 	smc_ulp_op_end(op);
@@ -502,12 +507,15 @@ static bool smc_ulp_recv_end(struct smc_ulp_ctx *ctx, struct sock *sk, int *rc)
 	return again;
 }
 
-static int smc_ulp_recv(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr *msg, size_t len,
-			int flags)
+static int smc_ulp_recvmsg_active(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {
+	struct sock *sk = sock->sk;
+	struct smc_ulp_ctx *ctx = smc_ulp_ctx_active(sk);
 	struct socket *h = ctx->h;
 	int rc;
 
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return smc_ulp_base(sock)->recvmsg(sock, msg, len, flags);
 	smc_ulp_follow_recv(h->sk, sk);
 	do {
 		rc = h->ops->recvmsg(h, msg, len, flags);
@@ -515,13 +523,6 @@ static int smc_ulp_recv(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr 
 	if (rc > 0 && !(flags & MSG_PEEK))
 		atomic64_add(rc, &ctx->rx_bytes);
 	return rc;
-}
-
-static int smc_ulp_recvmsg_active(struct socket *sock, struct msghdr *msg, size_t len, int flags)
-{
-	if (unlikely(flags & MSG_ERRQUEUE))
-		return smc_ulp_base(sock)->recvmsg(sock, msg, len, flags);
-	return smc_ulp_recv(smc_ulp_ctx_active(sock->sk), sock->sk, msg, len, flags);
 }
 
 static int smc_ulp_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
@@ -533,8 +534,8 @@ static int smc_ulp_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, 
 
 	if (likely(ctx))
 		rc = smc_ulp_gate(ctx, sk, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
-	if (rc == SMC_ULP_ACTIVE && !(flags & MSG_ERRQUEUE))
-		rc = smc_ulp_recv(ctx, sk, msg, len, flags);
+	if (rc == SMC_ULP_ACTIVE)
+		rc = smc_ulp_recvmsg_active(sock, msg, len, flags);
 	else if (rc >= 0)
 		rc = smc_ulp_base(sock)->recvmsg(sock, msg, len, flags);
 	smc_ulp_op_end(op);
