@@ -157,10 +157,10 @@ def instruction_tables(fig, out):
     columns = [("active", k) for k in KINDS]
     columns += [(w, k) for w in WORLDS for k in "TAU" if fig.get(device, w, k, "cycle", "connection")]
     rows = []
-    for test, whats in (("cycle", ["connection"]), ("ncycle", ["connection"]),
+    for test, names in (("cycle", ["connection"]), ("ncycle", ["connection"]),
                         ("conn", ["socket", "attach", "connect", "accept", "close",
                                   "server close"]), ("msg", CALLS)):
-        for what in whats:
+        for what in names:
             values = [fig.get(device, w, k, test, what) for w, k in columns]
             if any(v is not None for v in values):
                 name = {"cycle": "connection, all of it", "ncycle": "the same, non-blocking"}

@@ -30,6 +30,7 @@
  * "carried" says what carried the bytes, as far as the test knows: smc or tcp.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -45,7 +46,6 @@
 #include <unistd.h>
 #include <linux/tcp.h>
 #include <linux/xfrm.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -421,24 +421,22 @@ struct memory {
 /* SLUB counts the free objects of each CPU's slabs as in use until the cache is shrunk. */
 static void shrink_slabs(void)
 {
-	static const char *const caches[] = {
-		"smc_ulp_ctx", "TCP", "request_sock_TCP", "SMC", "SMC6", "sock_inode_cache",
-		"dentry", "filp", "kmalloc-32", "kmalloc-64", "kmalloc-96", "kmalloc-128",
-		"kmalloc-192", "kmalloc-256", "kmalloc-512", "kmalloc-1k", "kmalloc-2k",
-		"kmalloc-4k", "skbuff_head_cache", "skbuff_fclone_cache", "skbuff_small_head",
-	};
-	char path[128];
-	size_t i;
+	DIR *dir = opendir("/sys/kernel/slab");
+	struct dirent *entry;
+	char path[320];
 	FILE *f;
 
-	for (i = 0; i < sizeof(caches) / sizeof(caches[0]); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", caches[i]);
-		f = fopen(path, "w");
+	if (!dir)
+		die("/sys/kernel/slab");
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", entry->d_name);
+		f = entry->d_name[0] == '.' ? NULL : fopen(path, "w");
 		if (f) {
 			fputs("1", f);
 			fclose(f);
 		}
 	}
+	closedir(dir);
 }
 
 static struct memory memory(void)
