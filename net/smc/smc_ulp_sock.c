@@ -24,7 +24,7 @@
 
 const struct proto_ops *smc_ulp_base_ops[2] __read_mostly;
 struct proto_ops smc_ulp_user_ops[2] __read_mostly;
-struct proto_ops smc_ulp_active_ops[2] __read_mostly;
+static struct proto_ops smc_ulp_active_ops[2] __read_mostly;
 
 /* Operations of sockets without a ctx, which may sleep below us; see smc_ulp_sock_exit() */
 static atomic_t smc_ulp_strays = ATOMIC_INIT(0);
