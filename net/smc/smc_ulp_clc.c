@@ -364,9 +364,9 @@ static bool smc_ulp_clc_readable(struct smc_ulp_ctx *ctx, const struct sock *sk,
 }
 
 /*
- * All receives of smc.ko are MSG_WAITALL, some MSG_PEEK, with the time-out in sk_rcvtimeo. A message
- * takes several, of lengths that the peer chooses; ctx->clc_deadline is for all of them. We wait on
- * ctx->wq, not on the user's wait queue: that one may go away, and nobody outside is to notice.
+ * All receives of smc.ko are MSG_WAITALL, some MSG_PEEK, with the time-out in sk_rcvtimeo. One CLC
+ * message takes several, of lengths that the peer chooses; ctx->clc_deadline is for all of them. We
+ * wait on ctx->wq, not on the user's wait queue: that may go away, and nobody outside is to notice.
  */
 static int smc_ulp_clc_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {

@@ -164,8 +164,8 @@ static void smc_ulp_unbind(struct smc_ulp_ctx *ctx, enum smc_ulp_phase phase)
  *
  * getsockopt(TCP_ULP) of TCP reads icsk_ulp_ops twice without a lock, and may sleep for ever in
  * between. Ours answers without TCP; but a call that entered before the attach must not see the
- * pointer go. When there could be one (ctx->keep) the name stays until the socket is destroyed, with
- * nothing behind it: plain TCP that can have no other ULP.
+ * pointer go. When there could be one (ctx->keep) the name stays until the socket is destroyed,
+ * with nothing behind it: plain TCP that can have no other ULP.
  *
  * Context: socket lock of @sk held, or its slock in BH with nobody owning the sock.
  */
@@ -303,8 +303,9 @@ static bool smc_ulp_threads(void)
 
 /*
  * Could anybody but this system call be inside an operation on @file, entered through the base ops?
- * To be asked after sock->ops are replaced: an fd lookup takes its reference (a full barrier) before
- * it reads sock->ops, we write sock->ops before we read the count: one of the two sees the other.
+ * To be asked after sock->ops are replaced: an fd lookup takes its reference (a full barrier)
+ * before it reads sock->ops, we write sock->ops before we read the count: one of the two sees the
+ * other.
  * References of a dup or a fork look the same.
  */
 static bool smc_ulp_file_shared(struct file *file)
@@ -317,7 +318,7 @@ static bool smc_ulp_file_shared(struct file *file)
 	if (current->io_uring || (current->flags & PF_IO_WORKER))
 		own = 1;
 #endif
-	smp_mb();
+	smp_mb();	/* sock->ops before the count, see above */
 	return file_count(file) > own;
 }
 

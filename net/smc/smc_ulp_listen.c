@@ -91,7 +91,7 @@ static void smc_ulp_listener_collect_work(struct work_struct *work)
 
 	while ((rc = smc_ulp_listener_collect(l)) != -EAGAIN) {
 		if (rc)
-			msleep(10);	/* no memory */
+			msleep(20);	/* no memory */
 		cond_resched();
 	}
 }
@@ -251,7 +251,7 @@ static void smc_ulp_listener_retry(struct smc_ulp_listener *l, unsigned long del
 
 /*
  * Take some children on @l->busy out of the accept queue, to @ready. Somebody may still own the
- * listener and be in no hurry: a worker must not sleep for his lock. Returns whether there are more.
+ * listener and be in no hurry: a worker must not sleep for his lock. Returns whether more are left.
  */
 static bool smc_ulp_listener_unqueue_busy(struct smc_ulp_listener *l, struct list_head *ready)
 {

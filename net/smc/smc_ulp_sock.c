@@ -21,7 +21,6 @@
 #include "smc_ulp.h"
 #include "smc_ulp_field.h"
 
-
 const struct proto_ops *smc_ulp_base_ops[2] __read_mostly;
 struct proto_ops smc_ulp_user_ops[2] __read_mostly;
 static struct proto_ops smc_ulp_active_ops[2] __read_mostly;
@@ -416,6 +415,7 @@ static struct smc_ulp_ctx *smc_ulp_ctx_active(const struct sock *sk)
  */
 void smc_ulp_set_active_ops(struct socket *sock, const struct smc_ulp_ctx *ctx)
 {
+	/* after ctx->h; pairs with smc_ulp_ctx_active() */
 	smp_store_release(&sock->ops, &smc_ulp_active_ops[ctx->v6]);
 }
 
@@ -733,7 +733,7 @@ static int smc_ulp_setsockopt(struct socket *sock, int level, int optname, sockp
 	return rc;
 }
 
-/* SO_PEEK_OFF: would steer the adapter's own MSG_PEEK, and SMC knows nothing of it. Socket lock held. */
+/* SO_PEEK_OFF would steer the adapter's own MSG_PEEK, and SMC knows nothing of it. Sock locked. */
 static int smc_ulp_set_peek_off(struct sock *sk, int val)
 {
 	const struct smc_ulp_ctx *ctx = smc_ulp_ctx_locked(sk);
@@ -777,7 +777,7 @@ static int smc_ulp_getsockopt(struct socket *sock, int level, int optname, char 
 		rc = smc_ulp_get_name(op.ctx, optval, optlen);
 	/* maps pages of TCP's receive queue, where the data is not */
 	else if (level == SOL_TCP && optname == TCP_ZEROCOPY_RECEIVE &&
-	    (phase == SMC_ULP_HS || phase == SMC_ULP_ACTIVE))
+		 (phase == SMC_ULP_HS || phase == SMC_ULP_ACTIVE))
 		rc = -EOPNOTSUPP;
 	else
 		rc = smc_ulp_base(sock)->getsockopt(sock, level, optname, optval, optlen);

@@ -16,7 +16,7 @@ bool ktls_transfer(int a, int b);
 bool zerocopy_works(int a, int b);
 /* io_uring's IORING_OP_SEND_ZC from @a to @b: refused while SOCK_SUPPORT_ZC is cleared. */
 bool uring_send_zc_works(int a, int b);
-/* All of them, and no ULP: "as if it had never been there" (DESIGN.md: I2). kTLS comes last. */
+/* All of them, and no ULP: "as if it had never been there" (docs/design.rst: I2). kTLS comes last. */
 bool is_plain_tcp(int a, int b);
 
 #endif

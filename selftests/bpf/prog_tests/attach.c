@@ -525,7 +525,7 @@ static void *race_listen(void *arg)
 /*
  * The attach races with whatever else threads do to the socket; it is attached, or it is not. A
  * recv(2) that was under way before the attach may get hold of a CLC message: then the connection
- * is reset rather than carry on (DESIGN.md: I5).
+ * is reset rather than carry on (docs/design.rst: I5).
  */
 TEST(attach_races, WORLD_SMCD | WORLD_NONE, 120, TEST_NEEDS_ULP)
 {

@@ -3,7 +3,7 @@
  * The ways a connection ends, in all pairings of native AF_SMC, our ULP and plain TCP. What is
  * wanted is what TCP does. A stock AF_SMC socket takes an abort by its peer for the end of the
  * stream and may lose data then: where the observing side is one, that is not our concern, and
- * where both sides are, nothing is asked (DESIGN.md: trap 24).
+ * where both sides are, nothing is asked.
  */
 #include "network_helpers.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * connect(2) with the ULP is connect(2): same results, same errors, same poll masks, however long
- * the handshake takes (DESIGN.md: I6). Each check runs with plain TCP as well: that is what is
+ * the handshake takes (docs/design.rst: I6). Each check runs with plain TCP as well: that is what is
  * wanted. Broken by a connect() that returns before SMC is up, returns another errno, is not
  * restarted after a signal, or leaves something behind when the socket is closed half way.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A connection that does not become SMC is TCP as if the ULP had never been there (DESIGN.md: I2):
+ * A connection that does not become SMC is TCP as if the ULP had never been there (docs/design.rst: I2):
  * no ULP, no SMC socket, kTLS and zero copy work. Broken by ops, callbacks, SOCK_SUPPORT_ZC or the
  * ULP slot that are not put back.
  */

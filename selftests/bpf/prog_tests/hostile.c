@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Peers that speak the SMC option in their SYN and then do anything but a CLC handshake (DESIGN.md:
+ * Peers that speak the SMC option in their SYN and then do anything but a CLC handshake (docs/design.rst:
  * I9): each harms its own connection only, and that within a bound. Broken by a handshake without
  * a time limit, by CLC bytes that reach the program, and by whatever a wrong message can break.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Whatever happens to the connection, file, inode, struct socket and sock stay the same
- * (DESIGN.md: I1). Broken by replacing any of them, at attach or at fallback.
+ * (docs/design.rst: I1). Broken by replacing any of them, at attach or at fallback.
  */
 #include "network_helpers.h"
 

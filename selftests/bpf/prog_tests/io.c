@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What programs do with a connected socket (DESIGN.md: I6). Everything runs with plain TCP too:
+ * What programs do with a connected socket (docs/design.rst: I6). Everything runs with plain TCP too:
  * that is what is wanted.
  */
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Nothing lives longer than it should, or dies too early (DESIGN.md: I7, I10, I11; traps 4, 11).
+ * Nothing lives longer than it should, or dies too early (docs/design.rst: I7, I10, I11).
  * Broken by any reference that is lost or kept; the check for leftovers after each test sees it.
  */
 #include <fcntl.h>

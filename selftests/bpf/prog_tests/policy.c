@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The policy: registered by link, asked at the right moments with the right arguments, obeyed, and
- * gone when its link is (DESIGN.md: 4, I8). What a verdict did is looked at in the SYN itself.
+ * gone when its link is (docs/design.rst: I8). What a verdict did is looked at in the SYN itself.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /*
  * Writable means: a write of 8 KiB does not wait. Stock smc.ko says writable when one byte is
  * free; two programs that look with poll() and then write without O_NONBLOCK wait for each other
- * for ever (DESIGN.md: trap 25). Broken by a poll() without TCP's threshold, or one that forgets to
+ * for ever. Broken by a poll() without TCP's threshold, or one that forgets to
  * wake those it has turned away.
  */
 #include "network_helpers.h"

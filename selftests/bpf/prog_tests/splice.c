@@ -2,7 +2,7 @@
 /*
  * splice(2), tee(2) and sendfile(2) with a connection that is SMC. Stock smc.ko hands out pages of
  * its receive ring and overwrites them while they are still referred to, by a TCP send queue for
- * example (DESIGN.md: trap 23): broken by doing the same, which shows as a wrong byte as soon as
+ * example: broken by doing the same, which shows as a wrong byte as soon as
  * the last reader is slow.
  */
 #include <fcntl.h>
