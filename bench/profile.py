@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""usage: profile.py DIRECTORY [ROWS]
+
+Makes tables of what bench/guest profile and bench/insns.c have left in DIRECTORY: in which
+functions the instructions of a connection are executed, and what one kind executes more than
+another. Numbers are exact, for each connection: instructions of the function itself, and how
+often it was called (entered at its first instruction).
+"""
+
+import bisect
+import collections
+import sys
+
+PAIRS = [  # world and kind, against
+    ("nosmc U", "active T", "server is plain TCP, setsockopt, no policy"),
+    ("connect U", "active T", "by_port refuses at connect, setsockopt"),
+    ("connect C", "active T", "by_port refuses at connect, cgroup"),
+    ("nosmc C", "active T", "server is plain TCP, cgroup, by_port allows"),
+    ("active U", "active A", "SMC, setsockopt at both ends; against native AF_SMC"),
+]
+IDLE = ("idle", "halt", "nohz", "cpuidle")
+
+
+class Symbols:
+    def __init__(self, name):
+        found = {}
+        with open(name, encoding="utf-8") as lines:
+            for line in lines:
+                address, symbol, *module = line.split()
+                # of several names the first is that of the function itself
+                found.setdefault(int(address, 16), (symbol, "".join(module).strip("[]")))
+        self.addresses = sorted(found)
+        self.names = [found[a] for a in self.addresses]
+
+    def find(self, address):
+        """(name, module) of the function there, and where it begins."""
+        if address < 1 << 63:
+            return ("program and C library", "user"), None
+        i = bisect.bisect(self.addresses, address) - 1
+        return self.names[i], self.addresses[i]
+
+
+def read(directory):
+    """{world and kind: {(name, module): [instructions, calls]}}, each of one connection."""
+    profiles, cache = {}, {}
+    with open(f"{directory}/counted", encoding="utf-8") as lines:
+        for number, line in enumerate(lines):
+            world, kind, connections, name = line.split()
+            if name not in cache:
+                cache[name] = Symbols(f"{directory}/{name}")
+            profile = collections.defaultdict(lambda: [0, 0])
+            with open(f"{directory}/insns.{number}", encoding="utf-8") as blocks:
+                for block in blocks:
+                    address, size, times = block.split()
+                    symbol, begin = cache[name].find(int(address, 16))
+                    entry = profile[symbol]
+                    entry[0] += int(size) * int(times) / int(connections)
+                    if begin == int(address, 16):
+                        entry[1] += int(times) / int(connections)
+            profiles[f"{world} {kind}"] = profile
+    return profiles
+
+
+def by_module(profile):
+    sums = collections.Counter()
+    for (_, module), (instructions, _) in profile.items():
+        sums[module or "kernel"] += instructions
+    return sums
+
+
+def compare(title, a, b, rows):
+    """What b has more than a."""
+    total = [sum(v[0] for v in p.values()) for p in (a, b)]
+    print(f"\n{title}\n{total[1]:,.0f} instructions, {total[1] - total[0]:+,.0f}\n")
+    modules = [by_module(p) for p in (a, b)]
+    for module in sorted(modules[0] | modules[1], key=lambda m: -abs(modules[1][m] - modules[0][m])):
+        print(f"  {modules[1][module] - modules[0][module]:+9,.0f}  all of {module}")
+    print(f"\n  {'extra':>9}  {'without':>9}  {'with':>9}  {'calls':>6}  {'extra':>6}  function")
+    none = [0, 0]
+    table = [(b.get(s, none)[0] - a.get(s, none)[0], s) for s in set(a) | set(b)]
+    table.sort(key=lambda row: (-abs(row[0]), row[1]))
+    for extra, symbol in table[:rows]:
+        before, after = a.get(symbol, none), b.get(symbol, none)
+        if abs(extra) < 0.5:
+            break
+        print(f"  {extra:+9,.0f}  {before[0]:9,.0f}  {after[0]:9,.0f}  {after[1]:6.2f}  "
+              f"{after[1] - before[1]:+6.2f}  {symbol[0]}" +
+              (f" [{symbol[1]}]" if symbol[1] not in ("", "user") else ""))
+    rest = sum(extra for extra, _ in table[rows:])
+    print(f"  {rest:+9,.0f}  {len(table[rows:])} others" if table[rows:] else "")
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    profiles = read(sys.argv[1])
+    rows = int(sys.argv[2]) if len(sys.argv) == 3 else 60
+    for profile in profiles.values():   # waiting costs nothing
+        for symbol in [s for s in profile if any(word in s[0] for word in IDLE)]:
+            del profile[symbol]
+    print("Where the instructions of connect, request, close go: each connection, both ends, exact")
+    for what, base, title in PAIRS:
+        if what in profiles and base in profiles:
+            compare(f"=== {title}: {what} against {base}", profiles[base], profiles[what], rows)
+
+
+if __name__ == "__main__":
+    main()
