@@ -44,6 +44,7 @@ CLOCK = [  # test, what, name
     ("nginx", "keep-alive", "nginx, keep-alive"),
     ("nginx", "close", "nginx, a connection each"),
 ]
+OURS = "UC"
 CALLS = ["send", "recv", "server send", "server recv", "poll"]
 
 
@@ -102,10 +103,10 @@ class Figures:
                       key=lambda d: ("smcd", "smcr", "none").index(d))
 
 
-def fmt(value):
+def fmt(value, sign=""):
     if value is None:
         return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:{sign},.0f}" if sign or abs(value) >= 100 else f"{value:.3g}"
 
 
 def ratio(pair):
@@ -117,14 +118,19 @@ def plus_minus(spread):
 
 
 def table(out, title, head, rows):
+    """A simple table of reStructuredText; the first column is text."""
     rows = [[str(c) for c in row] for row in rows]
     if not rows:
         return
     widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
-    print(f"\n{title}\n", file=out)
-    for row in [head] + rows:
-        print("  " + row[0].ljust(widths[0]) + "".join(
-            "  " + c.rjust(w) for c, w in zip(row[1:], widths[1:])), file=out)
+    rule = "  ".join("=" * w for w in widths)
+    print(f"\n{title}\n\n{rule}", file=out)
+    for n, row in enumerate([head] + rows):
+        print("  ".join([row[0].ljust(widths[0])] +
+                        [c.rjust(w) for c, w in zip(row[1:], widths[1:])]).rstrip(), file=out)
+        if not n:
+            print(rule, file=out)
+    print(rule, file=out)
 
 
 # --- tables --------------------------------------------------------------------
@@ -139,7 +145,7 @@ def clock_tables(fig, out):
                 if any(pairs):
                     rows.append([name] + [ratio(p) for p in pairs])
             table(out, f"{device}: speed by the clock, {KINDS[base]} = 1 (medians, ± half the "
-                  "distance of the quartiles)", [""] + [k for k in KINDS if k != base], rows)
+                  "distance of the quartiles)", ["work"] + [k for k in KINDS if k != base], rows)
         rows = []
         for world, text in WORLDS.items():
             for kind in "AU":
@@ -149,38 +155,77 @@ def clock_tables(fig, out):
                 if any(pairs):
                     rows.append([text, kind] + [ratio(p) for p in pairs])
         table(out, f"{device}: speed by the clock where nothing becomes SMC, TCP to the same "
-              "server = 1", ["", "", "round trip 1 B", "connect, 1 request, close"], rows)
+              "server = 1", ["world", "kind", "round trip 1 B", "connect, 1 request, close"], rows)
 
 
 def instruction_tables(fig, out):
     device = "smcd"
-    columns = [("active", k) for k in KINDS]
-    columns += [(w, k) for w in WORLDS for k in "TAU" if fig.get(device, w, k, "cycle", "connection")]
+
+    def get(*key):
+        return fig.get(device, *key)
+
+    def less(a, b):
+        return None if a is None or b is None else a - b
+
     rows = []
-    for test, names in (("cycle", ["connection"]), ("ncycle", ["connection"]),
-                        ("conn", ["socket", "attach", "connect", "accept", "close",
-                                  "server close"]), ("msg", CALLS)):
-        for what in names:
-            values = [fig.get(device, w, k, test, what) for w, k in columns]
-            if any(v is not None for v in values):
-                name = {"cycle": "connection, all of it", "ncycle": "the same, non-blocking"}
-                rows.append([name.get(test, what)] +
-                            ["" if v is None else f"{v:.0f}" for v in values])
-    if rows:
-        table(out, "Instructions (kernel and program, 1 CPU, 1 MiB buffers); the worlds in which "
-              "nothing becomes SMC are on the right",
-              [""] + [k if w == "active" else f"{w}/{k}" for w, k in columns], rows)
+    for what in CALLS:
+        values = [get("active", k, "msg", what) for k in KINDS]
+        if any(values):
+            rows.append([what] + [fmt(v, "-") for v in values] +
+                        [fmt(less(values[4], values[1]), "+"), fmt(less(values[5], values[1]), "+")])
+    table(out, "Instructions of a call over SMC-D, 1 byte (1 MiB buffers, 1 CPU, medians)",
+          ["call"] + list(KINDS) + ["U - A", "C - A"], rows)
+    rows = []
+    for what in ("socket", "attach", "connect", "accept", "close", "server close"):
+        values = [get("active", k, "conn", what) for k in KINDS]
+        if any(values):
+            rows.append([what] + [fmt(v, "-") for v in values])
+    table(out, "Instructions of the calls that make and close a connection over SMC-D",
+          ["call"] + list(KINDS), rows)
+    rows = []
+    for test, name in (("cycle", "blocking"), ("ncycle", "non-blocking connect")):
+        values = [get("active", k, test, "connection") for k in KINDS]
+        if any(values):
+            rows.append([name] + [fmt(v, "-") for v in values] +
+                        [f"{values[1] / v:.3f}" if v and values[1] else "-" for v in values[4:]])
+    table(out, "Instructions of connect, request, close over SMC-D: both ends, workers included",
+          ["connection"] + list(KINDS) + ["A / U", "A / C"], rows)
     rows = []
     for test, what, name in CLOCK:
-        values = [fig.get(device, "stepped", k, test, what) for k in "TAU"]
+        values = [get("stepped", k, test, what) for k in "TAU"]
         if all(values):
-            more = test == "stream"
-            rows.append([name] + [f"{v / values[0] if more else values[0] / v:.3f}" for v in values])
-    table(out, "Speed by instructions: two processes on one CPU, TCP = 1", [""] + list("TAU"), rows)
-    rows = [[k[1], f"{fig.get(*k):.0f}", fmt(fig.get(device, k[1], "U", "conn", "connect"))]
+            more = [v / values[0] if test == "stream" else values[0] / v for v in values]
+            rows.append([name] + [f"{v:.2f}" for v in more] + [f"{more[2] / more[1]:.3f}"])
+    table(out, "Speed by instructions: two processes on one CPU, TCP = 1",
+          ["work"] + list("TAU") + ["U against A"], rows)
+    rows = []
+    for world, text in WORLDS.items():
+        for kind in "AUC":
+            for test, name in (("cycle", ""), ("ncycle", ", non-blocking")):
+                a = get(world, kind, test, "connection")
+                b = get("declined" if world == "declined" else "active", "T", test, "connection")
+                if a and b:
+                    rows.append([text + name, kind, fmt(b), fmt(a), fmt(a - b, "+"), f"{b / a:.3f}"])
+    table(out, "What does not become SMC: instructions of connect, request, close, against a TCP "
+          "client of the same server", ["world", "kind", "TCP", "here", "extra", "speed"], rows)
+    rows = []
+    for world, text in WORLDS.items():
+        for kind in "AUC":
+            base = "declined" if world == "declined" else "active"
+            extra = [less(get(world, kind, "msg", w), get(base, "T", "msg", w)) for w in CALLS]
+            extra += [less(get(world, kind, "conn", w), get(base, "T", "conn", w))
+                      for w in ("socket", "connect", "accept", "close", "server close")]
+            extra.append(get(world, kind, "conn", "attach"))
+            if any(v is not None for v in extra):
+                rows.append([text, kind] + [fmt(v, "+") for v in extra])
+    table(out, "The same by calls: extra instructions, medians (setsockopt: all of them)",
+          ["world", "kind"] + CALLS + ["socket", "connect", "accept", "close", "server close",
+                                       "setsockopt"], rows)
+    rows = [[f"{int(k[1].split()[0]):,}", fmt(fig.get(*k)),
+             fmt(get(k[1], "U", "conn", "connect"))]
             for k in fig.values if k[3] == "verdict"]
-    table(out, "Verdict of by_port: instructions of its program, and of a connect(2) refused by it",
-          ["", "program", "connect(2)"], rows)
+    table(out, "Verdict of by_port: instructions of its program for connect, and of a connect(2) "
+          "refused by it", ["prefixes", "program", "connect(2)"], rows)
 
 
 def memory_table(fig, out):
@@ -193,11 +238,11 @@ def memory_table(fig, out):
                          for w in ("slabs", "other memory", "smc_ulp_ctx")]
                     if v[0] is None:
                         continue
-                    name = "socket, not connected" if test == "attached" else "idle connection"
-                    rows.append([f"{device}: {name}, {WORLDS.get(world, 'SMC active')}", kind,
-                                 f"{v[0]:.0f}", f"{v[1]:.0f}", f"{v[2]:.2f}"])
-    table(out, "Memory, bytes (both ends of a connection; 64 KiB buffers)",
-          ["", "", "slabs", "other", "smc_ulp_ctx objects"], rows)
+                    name = "socket, not connected" if test == "attached" else \
+                        f"connection, {WORLDS.get(world, 'SMC active')}"
+                    rows.append([name, kind, f"{v[0]:,.0f}", f"{v[1]:,.0f}", f"{v[2]:.2f}"])
+    table(out, "Memory over SMC-D, bytes (both ends of a connection; 64 KiB buffers)",
+          ["what", "kind", "slabs", "other memory", "ctx"], rows)
 
 
 # --- promises --------------------------------------------------------------------
@@ -232,21 +277,27 @@ def promises(fig):
 
     for world in ("init", "connect", "listen", "nosmc", "declined"):
         base = "declined" if world == "declined" else "active"
-        # 0 is promised; two runs of the same differ by as much
-        extra = worst(less(get(world, "U", "msg", w), get(base, "T", "msg", w)) for w in CALLS)
-        add(f"{WORLDS[world]}: most extra per send, recv, poll against T", 4, extra, True)
+        for kind in OURS:
+            # 0 is promised; two runs of the same differ by as much
+            extra = worst(less(get(world, kind, "msg", w), get(base, "T", "msg", w)) for w in CALLS)
+            add(f"{WORLDS[world]}, {kind}: most extra per send, recv, poll against T", 4, extra, True)
     for world in ("init", "connect", "listen", "nosmc"):
-        a, b = get(world, "U", "cycle", "connection"), get("active", "T", "cycle", "connection")
-        add(f"{WORLDS[world]}: connect+request+close, extra against T", 1500, less(a, b), True)
-        add(f"{WORLDS[world]}: connect+request+close, speed against T", 0.98,
-            b / a if a and b else None, False, digits=3)
+        for kind in OURS:
+            a = get(world, kind, "cycle", "connection")
+            b = get("active", "T", "cycle", "connection")
+            add(f"{WORLDS[world]}, {kind}: connect+request+close, extra against T", 1500,
+                less(a, b), True)
+            add(f"{WORLDS[world]}, {kind}: connect+request+close, speed against T", 0.98,
+                b / a if a and b else None, False, digits=3)
     for call in CALLS:
-        add(f"SMC active: {call}, extra against A", 60,
-            less(get("active", "U", "msg", call), get("active", "A", "msg", call)), True)
+        for kind in OURS:
+            add(f"SMC active, {kind}: {call}, extra against A", 60,
+                less(get("active", kind, "msg", call), get("active", "A", "msg", call)), True)
     for test, text, limit in (("cycle", "blocking", 0.98), ("ncycle", "non-blocking", 0.95)):
-        a, b = (get("active", k, test, "connection") for k in "UA")
-        add(f"SMC active: connect+request+close, {text}, speed against A", limit,
-            b / a if a and b else None, False, digits=3)
+        for kind in OURS:
+            a, b = (get("active", k, test, "connection") for k in (kind, "A"))
+            add(f"SMC active, {kind}: connect+request+close, {text}, speed against A", limit,
+                b / a if a and b else None, False, digits=3)
     for test, what, text, limit in (("stream", "64 KiB", "stream, speed", 0.99),
                                     ("rr", "1 B", "1 B round trip, time", 1.02)):
         for device in ("smcd", "smcr"):
@@ -257,21 +308,23 @@ def promises(fig):
         a, b = (get("stepped", k, test, what) for k in "UA")
         add(f"SMC active: {text} against A", limit, a / b if a and b else None, test == "rr",
             digits=3)
-    add("plain child of our listener: extra per accept", 300,
-        less(get("child", "U", "conn", "accept"), get("active", "T", "conn", "accept")), True)
+    for kind in OURS:
+        add(f"plain child of our listener, {kind}: extra per accept", 300,
+            less(get("child", kind, "conn", "accept"), get("active", "T", "conn", "accept")), True)
     counts = ("10000", "1000000")
     for count in counts:
-        add(f"verdict, {count} prefixes", 1500,
-            get(f"{count} prefixes, events=yes", "U", "verdict", "connect"), True)
-    flat = [get(f"{c} prefixes, events=yes", "U", "verdict", "connect") for c in counts]
+        add(f"verdict, {int(count):,} prefixes", 1500,
+            get(f"{count} prefixes", "U", "verdict", "connect"), True)
+    flat = [get(f"{c} prefixes", "U", "verdict", "connect") for c in counts]
     add("verdict, 1,000,000 prefixes against 10,000", 1.1,
         flat[1] / flat[0] if all(flat) else None, True, digits=2)
     add("memory: attached, not connected: smc_ulp_ctx, bytes", 384,
         get("slab", "U", "slab", "smc_ulp_ctx"), True, "slab")
     for world in ("nosmc", "declined", "init", "connect", "listen"):
-        value = get(world, "U", "idle", "smc_ulp_ctx")
-        # the listener of the test itself is attached in some
-        add(f"memory: {WORLDS[world]}: smc_ulp_ctx of a connection", 0.002, value, True, "slab", 3)
+        for kind in OURS:
+            # the listener of the test itself is attached in some
+            add(f"memory: {WORLDS[world]}, {kind}: smc_ulp_ctx of a connection", 0.002,
+                get(world, kind, "idle", "smc_ulp_ctx"), True, "slab", 3)
     for test, what, text, limit in (("stream", "64 KiB", "stream, speed", 1.5),
                                     ("rr", "1 B", "1 B round trip, time", 0.65)):
         a, b = (get("stepped", k, test, what) for k in "UT")
@@ -350,7 +403,7 @@ def charts(fig, directory):
         base = fig.get("smcd", "declined" if world == "declined" else "active", "T", "cycle",
                        "connection")
         found = []
-        for kind in "AU":
+        for kind in "AUC":
             value = fig.get("smcd", world, kind, "cycle", "connection")
             if base and value:
                 found.append((kind, base / value, f"{base / value:.3f} ({value - base:+.0f})"))
@@ -390,7 +443,7 @@ def main():
         clock_tables(fig, out)
         instruction_tables(fig, out)
         memory_table(fig, out)
-        table(out, "Promises", ["", "limit", "measured", "", "by"],
+        table(out, "Promises", ["promise", "limit", "measured", "verdict", "by"],
               [[r[0], r[1], r[2] or "not measured", r[3], r[4]] for r in rows])
     with open(f"{directory}/bench.txt", encoding="utf-8") as text:
         print(text.read(), end="")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usage: work [-s KIND] [-c KIND] [-d SECONDS] [-t KEY=VALUE]... TEST...
+ * usage: work [-s KIND] [-c KIND] [-g CGROUP] [-d SECONDS] [-t KEY=VALUE]... TEST...
  *
  * A server and a client on 127.0.0.1 and the work between them, measured: a line of JSON for each
  * figure. KIND is how a socket is made, of the server (-s) and of the client (-c):
@@ -8,6 +8,7 @@
  *	tcp	TCP, whatever somebody else makes of it (LD_PRELOAD, a cgroup, fmod_ret)
  *	smc	AF_SMC
  *	ulp	TCP, and setsockopt(TCP_ULP, "smc"), which may be refused
+ *	cgroup	TCP, made while the process is in CGROUP; all others are made outside
  *	decline	server only: AF_SMC that answers a CLC proposal with a decline (IPsec)
  *
  * -d is the time of each test that runs for a time (default 0.4). -t is copied to each line.
@@ -50,6 +51,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "mark.h"
+
 #ifndef SOL_TCP
 #define SOL_TCP		6
 #endif
@@ -60,7 +63,7 @@
 #define MAX_THREADS	256
 #define SETTLE		30	/* connections before what is counted */
 
-static const char *server_kind = "tcp", *client_kind = "tcp";
+static const char *server_kind = "tcp", *client_kind = "tcp", *cgroup;
 static double seconds = 0.4;
 static char tags[512];
 static char buffer[CHUNK];
@@ -109,10 +112,27 @@ static bool is(const char *kind, const char *name)
 	return !strcmp(kind, name);
 }
 
+/* Moves the process, all its threads, when it is not there yet. */
+static void move(bool into)
+{
+	static bool inside;
+	char path[256];
+	FILE *f;
+
+	if (into == inside || !cgroup)
+		return;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", into ? cgroup : "/sys/fs/cgroup");
+	f = fopen(path, "w");
+	if (!f || fputs("0", f) < 0 || fclose(f))
+		die("%s", path);
+	inside = into;
+}
+
 static int make(const char *kind)
 {
 	int fd;
 
+	move(is(kind, "cgroup"));
 	if (is(kind, "smc") || is(kind, "decline"))
 		fd = socket(AF_SMC, SOCK_STREAM, 0);
 	else
@@ -227,7 +247,7 @@ static unsigned long long tcp_sent(int fd)
 
 	if (getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len))
 		die("TCP_INFO");
-	return info.tcpi_bytes_sent;
+	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
 }
 
 static const char *carrier(int fd, unsigned long long before)
@@ -664,6 +684,17 @@ static double idle_time(void)
 	return idle * 1e9;
 }
 
+/* For bench/insns.c; costs an instruction that does nothing. */
+static void mark(int which)
+{
+#define MARK_BYTES(...)	MARK_STRING(__VA_ARGS__)
+#define MARK_STRING(...)	#__VA_ARGS__
+	if (which == MARK_BEGIN)
+		asm volatile(".byte " MARK_BYTES(MARK(MARK_BEGIN)) ::: "memory");
+	else
+		asm volatile(".byte " MARK_BYTES(MARK(MARK_END)) ::: "memory");
+}
+
 static void do_cycle(const char *test, int n, bool nb)
 {
 	long long start = 0, end;
@@ -676,6 +707,7 @@ static void do_cycle(const char *test, int n, bool nb)
 		if (i == SETTLE) {
 			idle = idle_time();
 			start = now();
+			mark(MARK_BEGIN);
 		}
 		c = make(client_kind);
 		attach(c, client_kind);
@@ -692,6 +724,7 @@ static void do_cycle(const char *test, int n, bool nb)
 		close(c);
 		close(s);
 	}
+	mark(MARK_END);
 	end = now();
 	idle = idle_time() - idle;
 	close(lfd);
@@ -752,10 +785,11 @@ int main(int argc, char **argv)
 	struct rlimit files = { 65536, 65536 };
 	int opt;
 
-	while ((opt = getopt(argc, argv, "s:c:d:t:")) != -1) {
+	while ((opt = getopt(argc, argv, "s:c:g:d:t:")) != -1) {
 		switch (opt) {
 		case 's': server_kind = optarg; break;
 		case 'c': client_kind = optarg; break;
+		case 'g': cgroup = optarg; break;
 		case 'd': seconds = atof(optarg); break;
 		case 't': tag(optarg); break;
 		default: return 2;
