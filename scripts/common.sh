@@ -6,7 +6,7 @@
 #
 # Sets TOP (the source tree), BUILD (where we build), CACHE (what was downloaded).
 
-TOP=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+TOP=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 BUILD=${SMC_ULP_BUILD:-$TOP/build}
 CACHE=${SMC_ULP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/smc-ulp}
 me=${0##*/}

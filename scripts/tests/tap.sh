@@ -4,7 +4,7 @@
 # For the tests of this directory: each sources this file, calls ok() for every
 # check, and done_testing() at its end. scripts/run-tests adds the numbers up.
 
-TOP=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
+TOP=$(cd -- "${BASH_SOURCE[0]%/*}/../.." && pwd -P)
 tap_count=0 tap_failed=0
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

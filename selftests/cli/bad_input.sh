@@ -4,10 +4,9 @@
 # Wrong arguments, objects, options, cgroups: each is refused with cause and cure, and leaves nothing.
 #
 # worlds: smcd
-# timeout: 400
 
 set -euo pipefail
-. "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/tests/guest.sh"
+. "${BASH_SOURCE[0]%/*}/../../scripts/tests/guest.sh"
 
 # --- usage ------------------------------------------------------------------------
 
@@ -123,10 +122,11 @@ done
 ok "-j: all fail" test "$status" = 0
 ok "-j: nothing on stderr" test ! -s "$tmp/stderr"
 errors_are_json() {
-	timeout 60 python3 -c 'import json, sys
+	local -a lines
+	python3 -c 'import json, sys
 for line in sys.stdin: error = json.loads(line); print(error["error"], "/", error["cure"])
-' < "$tmp/errors" > "$tmp/out" && [ "$(wc -l < "$tmp/out")" = 8 ] && return
-	cat "$tmp/errors"
+' < "$tmp/errors" > "$tmp/out" && mapfile -t lines < "$tmp/out" && [ ${#lines[@]} = 8 ] && return
+	show "$tmp/errors"
 	return 1
 }
 ok "-j: a line of JSON each" errors_are_json

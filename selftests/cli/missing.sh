@@ -4,12 +4,11 @@
 # A host that lacks something: what smcpolicy says is missing, and how to get it.
 #
 # worlds: none
-# timeout: 400
 
 set -euo pipefail
-. "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/tests/guest.sh"
+. "${BASH_SOURCE[0]%/*}/../../scripts/tests/guest.sh"
 
-release=$(uname -r)
+release=$(< /proc/sys/kernel/osrelease)
 kernel_re=${release//+/\\+}	# in a regular expression
 btf=/sys/kernel/btf
 
@@ -19,9 +18,9 @@ lacks() { # lacks NAME CAUSE CURE
 	ok "$1: run" refused 125 "$2" "$3" run -- true
 }
 warns() { # warns CAUSE CURE COMMAND...: it succeeds, with that warning
-	"${@:3}" > "$tmp/out" 2> "$tmp/err" || { cat "$tmp/err"; return 1; }
-	grep -Eq "^smcpolicy: warning: .*($1)" "$tmp/err" && grep -Eq "^  .*($2)" "$tmp/err" && return
-	cat "$tmp/err"
+	"${@:3}" > "$tmp/out" 2> "$tmp/err" || { show "$tmp/err"; return 1; }
+	has "$tmp/err" "^smcpolicy: warning: .*($1)" && has "$tmp/err" "^  .*($2)" && return
+	show "$tmp/err"
 	return 1
 }
 

@@ -4,7 +4,7 @@
 # For the scripts of this directory: did SMC carry what the program sent? What is asked is not
 # ours: the stock tracepoints of smc.ko, and TCP's own statistics of the program's socket.
 
-. "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/tests/guest.sh"
+. "${BASH_SOURCE[0]%/*}/../../scripts/tests/guest.sh"
 
 static=$BUILD/selftests/programs/static
 
@@ -24,28 +24,53 @@ trap 'tracing "!" "" 2> /dev/null; clean_slate > /dev/null 2>&1; rm -rf "$tmp"' 
 
 # bytes_in FILE [PROGRAM]: the sum of a histogram of bytes
 bytes_in() {
-	awk -v program="${2:-}" '/^\{ / && (!program || $3 == program) {
-		sub(/.* len: */, ""); sum += $1 } END { print sum + 0 }' "$1"
+	local line sum=0
+	local -a lines
+	mapfile -t lines < "$1"
+	for line in "${lines[@]}"; do
+		# { common_pid: PROGRAM   [   PID] } hitcount:   N  len:   BYTES
+		if [[ $line =~ ^\{\ common_pid:\ ([^ ]+)\ .*\ len:\ *([0-9]+) ]] &&
+		   [ "${2:-${BASH_REMATCH[1]}}" = "${BASH_REMATCH[1]}" ]; then
+			sum=$((sum + BASH_REMATCH[2]))
+		fi
+	done
+	echo "$sum"
 }
-hits_in() { sed -n 's/^ *Hits: //p' "$1"; }
+hits_in() { # hits_in FILE: how many there were
+	local line
+	local -a lines
+	mapfile -t lines < "$1"
+	for line in "${lines[@]}"; do
+		if [[ $line =~ ^\ *Hits:\ ([0-9]+) ]]; then
+			echo "${BASH_REMATCH[1]}"
+		fi
+	done
+}
 
 # look PORT: what is known of the connections to that port, all at one time
 look() {
 	ss -Htniep "dport = :$1" > "$tmp/ss"
-	cat "$events/smc_tx_sendmsg/hist" > "$tmp/tx"
-	cat "$events/smc_rx_recvmsg/hist" > "$tmp/rx"
-	cat "$events/smc_switch_to_fallback/hist" > "$tmp/fallback"
+	show "$events/smc_tx_sendmsg/hist" > "$tmp/tx"
+	show "$events/smc_rx_recvmsg/hist" > "$tmp/rx"
+	show "$events/smc_switch_to_fallback/hist" > "$tmp/fallback"
 }
 look_anew() { tracing '' :clear; }
 # The most that TCP has carried of one of them, in one direction
 tcp_bytes() {
-	tr ' ' '\n' < "$tmp/ss" |
-		awk -F: '/^bytes_(sent|received):/ { if ($2 > max) max = $2 } END { print max + 0 }'
+	local word max=0
+	local -a words
+	read -r -d '' -a words < "$tmp/ss" || :
+	for word in "${words[@]}"; do
+		if [[ $word =~ ^bytes_(sent|received):([0-9]+) ]] && ((BASH_REMATCH[2] > max)); then
+			max=${BASH_REMATCH[2]}
+		fi
+	done
+	echo "$max"
 }
 smc_bytes() { bytes_in "$tmp/tx"; }
 
-at_least() { [ "$1" -ge "$2" ] || { printf '%s is less than %s\n' "$1" "$2"; cat "$tmp/ss"; return 1; }; }
-at_most() { [ "$1" -le "$2" ] || { printf '%s is more than %s\n' "$1" "$2"; cat "$tmp/ss"; return 1; }; }
+at_least() { [ "$1" -ge "$2" ] || { printf '%s is less than %s\n' "$1" "$2"; show "$tmp/ss"; return 1; }; }
+at_most() { [ "$1" -le "$2" ] || { printf '%s is more than %s\n' "$1" "$2"; show "$tmp/ss"; return 1; }; }
 
 # carried NAME smc|tcp PROGRAM BYTES [SENDER]: what look saw while PROGRAM's connection, over which
 # at least BYTES went, was open. Without a device it is always TCP.
@@ -53,7 +78,7 @@ carried() {
 	local name=$1 by=$2
 
 	[ "$WORLD" != none ] || by=tcp
-	ok "$name: ss shows the TCP socket of $3" grep -q "^ESTAB.*users:((\"$3\"" "$tmp/ss"
+	ok "$name: ss shows the TCP socket of $3" has "$tmp/ss" "^ESTAB.*users:\(\(\"$3\""
 	case $by in
 	smc)
 		ok "$name: SMC sent the bytes" at_least "$(smc_bytes)" "$4"
@@ -81,8 +106,8 @@ at_connect=("$BUILD/smcpolicy" run --attach connect --)
 # serve PORT COMMAND...
 serve() {
 	start "$tmp/server-$1" "${@:2}"
-	wait_for 30 listens "$1" || {
-		cat "$tmp/server-$1"
+	wait_for 300 listens "$1" || {
+		show "$tmp/server-$1"
 		die "no server on port $1: ${*:2}"
 	}
 }

@@ -4,10 +4,9 @@
 # redis-server, redis-cli and redis-benchmark of Debian, as they are.
 #
 # worlds: smcd smcr none
-# timeout: 400
 
 set -euo pipefail
-. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+. "${BASH_SOURCE[0]%/*}/lib.sh"
 
 redis() { serve "$1" "${@:2}" redis-server --bind 127.0.0.1 --port "$1" --save ''; }
 redis "$port" "${attached[@]}"
@@ -16,22 +15,20 @@ redis "$plain_port"
 head -c 786432 /dev/urandom | base64 -w 0 > "$tmp/value"	# 1 MiB
 echo >> "$tmp/value"
 
-line_from() { timeout 60 head -n 1 <&"$1" > "$2"; }
-
 # The client stays, with its connection, until its stdin ends.
 set_get() { # set_get NAME smc|tcp PORT COMMAND...
-	local name=$1 pid
+	local name=$1 pid reply=
 
 	look_anew
 	mkfifo "$tmp/in" "$tmp/out.fifo"
-	timeout 120 "${@:4}" redis-cli -p "$3" < "$tmp/in" > "$tmp/out.fifo" 2> "$tmp/err" &
+	timeout 600 "${@:4}" redis-cli -p "$3" < "$tmp/in" > "$tmp/out.fifo" 2> "$tmp/err" &
 	pid=$!
 	exec {to}> "$tmp/in" {from}< "$tmp/out.fifo"
 	{ printf 'SET big '; cat "$tmp/value"; } >&"$to"
-	line_from "$from" "$tmp/reply"
-	ok "$name: SET" grep -qx OK "$tmp/reply"
+	read -r reply <&"$from" || :
+	ok "$name: SET" test "$reply" = OK
 	echo 'GET big' >&"$to"
-	line_from "$from" "$tmp/reply"
+	head -n 1 <&"$from" > "$tmp/reply"
 	ok "$name: GET gives what was SET" cmp "$tmp/value" "$tmp/reply"
 	look "$3"
 	exec {to}>&- {from}<&-
@@ -42,9 +39,9 @@ set_get() { # set_get NAME smc|tcp PORT COMMAND...
 cases set_get
 
 benchmark() {
-	timeout 120 "${attached[@]}" redis-benchmark -p "$port" -c 4 -n "$requests" -d 256 \
-		-t set,get --csv > "$tmp/out" 2>&1 || { cat "$tmp/out"; return 1; }
-	grep -q '^"GET",' "$tmp/out"
+	timeout 600 "${attached[@]}" redis-benchmark -p "$port" -c 4 -n "$requests" -d 256 \
+		-t set,get --csv > "$tmp/out" 2>&1 || { show "$tmp/out"; return 1; }
+	has "$tmp/out" '^"GET",'
 }
 requests=1000
 [ "$WORLD" = smcd ] || requests=300

@@ -4,10 +4,9 @@
 # A static program, into which nothing can be preloaded: client, and server that forks.
 #
 # worlds: smcd smcr none
-# timeout: 300
 
 set -euo pipefail
-. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+. "${BASH_SOURCE[0]%/*}/lib.sh"
 
 no_interpreter() { ! readelf -lW "$static" | grep INTERP; }
 ok "the program is static" no_interpreter
@@ -15,15 +14,15 @@ serve "$port" "${attached[@]}" "$static" server "$port"
 serve "$plain_port" "$static" server "$plain_port"
 
 echo_bytes() { # echo_bytes NAME smc|tcp PORT COMMAND...
-	local pid
+	local pid reply=
 
 	look_anew
 	mkfifo "$tmp/in" "$tmp/out.fifo"
-	timeout 120 "${@:4}" "$static" client "$3" 1000000 < "$tmp/in" > "$tmp/out.fifo" 2> "$tmp/err" &
+	timeout 600 "${@:4}" "$static" client "$3" 1000000 < "$tmp/in" > "$tmp/out.fifo" 2> "$tmp/err" &
 	pid=$!
 	exec {to}> "$tmp/in" {from}< "$tmp/out.fifo"
-	timeout 60 head -n 1 <&"$from" > "$tmp/reply" || :
-	ok "$1: what came back is what was sent" grep -qx "done" "$tmp/reply"
+	read -r reply <&"$from" || :
+	ok "$1: what came back is what was sent" test "$reply" = "done"
 	look "$3"
 	exec {to}>&- {from}<&-
 	ok "$1: the client ends well" wait "$pid"
