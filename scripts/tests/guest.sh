@@ -127,7 +127,8 @@ what_is_left() {
 		printf '%s\n' "$it"
 		[ ! -e "$it/cgroup.procs" ] || show "$it/cgroup.procs"
 	done
-	ss -tanoieH || :
+	# those in TIME-WAIT have no user, and may be many
+	ss -tanoieH exclude time-wait || :
 	grep -Ei '^proto|smc' /proc/net/protocols || :
 	cat /proc/net/sockstat || :
 	bpftool link show || :

@@ -17,7 +17,7 @@ esac
 connections=1000
 btf=/sys/kernel/btf
 
-ok "modinfo: alias" test "$(modinfo -F alias "$right")" = tcp-ulp-smc
+ok "modinfo: alias" says '^tcp-ulp-smc$' modinfo -F alias "$right"
 ok "modinfo: depends on smc only" test "$(modinfo -F depends "$right")" = smc
 
 # --- where it cannot be loaded -------------------------------------------------------
