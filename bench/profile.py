@@ -10,6 +10,7 @@ often it was called (entered at its first instruction).
 
 import bisect
 import collections
+import re
 import sys
 
 PAIRS = [  # world and kind, against
@@ -18,6 +19,24 @@ PAIRS = [  # world and kind, against
     ("connect C", "active T", "by_port refuses at connect, cgroup"),
     ("nosmc C", "active T", "server is plain TCP, cgroup, by_port allows"),
     ("active U", "active A", "SMC, setsockopt at both ends; against native AF_SMC"),
+]
+GROUPS = [  # of the kernel's functions, by name; the first that matches
+    ("scheduler, workers, waiting", r"sched|queue_work|process_one_work|worker|kthread|pool|psi_|"
+     r"(en|de)queue|pick_|update_(load|curr|se|cfs|min|dl)|avg_vruntime|wake|ttwu|place_entity|"
+     r"finish_task|__switch_to|set_next|put_prev|prepare_to|finish_wait|wait_for|vruntime|"
+     r"cpu_util|select_task|runqueue|rebalance|hrtick|_clock|switch_mm|idle_cpu|resched"),
+    ("memory: slabs, pages, clearing", r"kmem|kmalloc|kfree|slab|memset|alloc_pages|free_page|"
+     r"clear_page|rmqueue|vmalloc|memcg|___cache"),
+    ("RCU", r"rcu"),
+    ("BPF", r"bpf|trie_|htab|ringbuf|migrate_(en|dis)able|nofault|mono_fast"),
+    ("inodes and files of sockets", r"inode|evict|iput|xa_|xas_|map_id|fsnotify|sockfs|d_alloc|"
+     r"file|fput|dput|dentry|security_(inode|file)|fdget"),
+    ("locks, bottom halves", r"_raw_|local_bh|lock_sock|release_sock|mutex|spin|list_(add|del)"),
+    ("timers, time", r"timer|ktime|tsc|jiffies|clockevents|tick_"),
+    ("TCP, IP, loopback", r"tcp|inet|ip_|fib_|dst_|rt_|nf_|skb|dev_|net_|loopback|neigh|udp|"
+     r"eth_|route|flow|napi|backlog"),
+    ("other sockets' code", r"sock|sk_|__sys_|x64_sys|aa_|apparmor|security|syscall|entry_|strncpy|"
+     r"strcmp|check_object|check_stack|module_"),
 ]
 IDLE = ("idle", "halt", "nohz", "cpuidle")
 
@@ -62,10 +81,16 @@ def read(directory):
     return profiles
 
 
-def by_module(profile):
+def group(name, module):
+    if module:
+        return {"user": "program and C library", "bpf": "BPF"}.get(module, module)
+    return next((text for text, words in GROUPS if re.search(words, name)), "others")
+
+
+def by_group(profile):
     sums = collections.Counter()
-    for (_, module), (instructions, _) in profile.items():
-        sums[module or "kernel"] += instructions
+    for symbol, (instructions, _) in profile.items():
+        sums[group(*symbol)] += instructions
     return sums
 
 
@@ -73,9 +98,10 @@ def compare(title, a, b, rows):
     """What b has more than a."""
     total = [sum(v[0] for v in p.values()) for p in (a, b)]
     print(f"\n{title}\n{total[1]:,.0f} instructions, {total[1] - total[0]:+,.0f}\n")
-    modules = [by_module(p) for p in (a, b)]
-    for module in sorted(modules[0] | modules[1], key=lambda m: -abs(modules[1][m] - modules[0][m])):
-        print(f"  {modules[1][module] - modules[0][module]:+9,.0f}  all of {module}")
+    groups = [by_group(p) for p in (a, b)]
+    for name in sorted(groups[0] | groups[1], key=lambda g: groups[0][g] - groups[1][g]):
+        if abs(groups[1][name] - groups[0][name]) >= 0.5:
+            print(f"  {groups[1][name] - groups[0][name]:+9,.0f}  {name}")
     print(f"\n  {'extra':>9}  {'without':>9}  {'with':>9}  {'calls':>6}  {'extra':>6}  function")
     none = [0, 0]
     table = [(b.get(s, none)[0] - a.get(s, none)[0], s) for s in set(a) | set(b)]
