@@ -117,6 +117,23 @@ def compare(title, a, b, rows):
     print(f"  {rest:+9,.0f}  {len(table[rows:])} others" if table[rows:] else "")
 
 
+def summary(pairs):
+    """A simple table of reStructuredText: extra instructions by group, for each pair."""
+    sums = [(by_group(a), by_group(b)) for _, _, a, b in pairs]
+    extra = {name: [b[name] - a[name] for a, b in sums] for name in
+             {n for a, b in sums for n in a | b}}
+    names = sorted(extra, key=lambda n: -max(abs(v) for v in extra[n]))
+    rows = [[n] + [f"{v:+,.0f}" for v in extra[n]] for n in names
+            if any(abs(v) >= 10 for v in extra[n])]
+    rows.append(["all"] + [f"{sum(b.values()) - sum(a.values()):+,.0f}" for a, b in sums])
+    head = ["extra instructions"] + [what for what, _, _, _ in pairs]
+    widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
+    rule = "  ".join("=" * w for w in widths)
+    lines = ["  ".join([row[0].ljust(widths[0])] +
+                       [c.rjust(w) for c, w in zip(row[1:], widths[1:])]) for row in [head] + rows]
+    print("\n" + "\n".join([rule, lines[0], rule] + lines[1:] + [rule]))
+
+
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
@@ -126,9 +143,11 @@ def main():
         for symbol in [s for s in profile if any(word in s[0] for word in IDLE)]:
             del profile[symbol]
     print("Where the instructions of connect, request, close go: each connection, both ends, exact")
-    for what, base, title in PAIRS:
-        if what in profiles and base in profiles:
-            compare(f"=== {title}: {what} against {base}", profiles[base], profiles[what], rows)
+    pairs = [(what, f"=== {title}: {what} against {base}", profiles[base], profiles[what])
+             for what, base, title in PAIRS if what in profiles and base in profiles]
+    summary(pairs)
+    for _, title, a, b in pairs:
+        compare(title, a, b, rows)
 
 
 if __name__ == "__main__":
