@@ -22,8 +22,8 @@
  *
  * How to test:
  *	smcpolicy load by_pid_addr --cgroup /sys/fs/cgroup/test --set pid=$$ --set peer=127.0.0.0/8
+ *	smcpolicy trace by_pid_addr &
  *	echo $$ > /sys/fs/cgroup/test/cgroup.procs; exec 3<>/dev/tcp/127.0.0.1/80
- *	smcpolicy trace by_pid_addr
  */
 #include <smc_policy/attach.bpf.h>
 

@@ -18,8 +18,8 @@ static struct json_object *loaded_json(const struct smcpolicy_loaded *loaded)
 {
 	struct json_object *object = json_object_new_object(), *array = json_object_new_array();
 	const struct smcpolicy_option *option = NULL;
+	int i, readers = smcpolicy_loaded__event_readers(loaded);
 	uint64_t sent, lost;
-	int i;
 
 	add_string(object, "name", smcpolicy_loaded__name(loaded));
 	add_string(object, "policy", smcpolicy_loaded__policy(loaded));
@@ -53,6 +53,8 @@ static struct json_object *loaded_json(const struct smcpolicy_loaded *loaded)
 		add_number(object, "events_sent", sent);
 		add_number(object, "events_lost", lost);
 	}
+	if (readers >= 0)
+		add_number(object, "event_readers", readers);
 	return object;
 }
 

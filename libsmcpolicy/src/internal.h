@@ -193,5 +193,7 @@ int smcp_pin_get(const char *name, const char *entry);
 /* ---- events.c ---- */
 
 int smcp_event_counts(int fd, uint64_t *sent, uint64_t *lost);
+/* Number of readers; removes what is left of those that were killed. */
+int smcp_event_readers(int rings_fd);
 
 #endif /* _SMCPOLICY_INTERNAL_H */

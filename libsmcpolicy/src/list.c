@@ -372,3 +372,15 @@ int smcpolicy_loaded__event_counts(const struct smcpolicy_loaded *loaded, uint64
 	close(fd);
 	return err;
 }
+
+int smcpolicy_loaded__event_readers(const struct smcpolicy_loaded *loaded)
+{
+	int fd = loaded->pin_path[0] ? smcp_pin_get(loaded->name, PIN_MAP SMC_EVENT_MAP) : -ENOENT;
+	int count;
+
+	if (fd < 0)
+		return smcp_error(ENOENT, NULL, "%s writes no events", loaded->name);
+	count = smcp_event_readers(fd);
+	close(fd);
+	return count;
+}

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * What can be tested of the library without a kernel module: objects, options, names. Needs the
- * policies of bpf_progs/ in SMCPOLICY_OBJECT_PATH. TAP output.
+ * What can be tested of the library without a kernel module: objects, options, names; and with it,
+ * the readers of events. Needs the policies of bpf_progs/ in SMCPOLICY_OBJECT_PATH. TAP output.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/wait.h>
 
+#include <smc_policy/event.h>
 #include <smcpolicy/smcpolicy.h>
 
 static int number, failures;
@@ -151,6 +154,77 @@ static void test_objects(void)
 	unlink(path);
 }
 
+static int ignore_event(const struct smc_event *event, void *context)
+{
+	(void)event;
+	(void)context;
+	return 0;
+}
+
+/* A process that reads, and is killed without a chance to say so. */
+static bool read_and_die(struct smcpolicy *policy)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		if (smcpolicy_events__new(policy, ignore_event, NULL))
+			raise(SIGKILL);
+		_exit(1);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status);
+}
+
+static void test_readers(struct smcpolicy *policy)
+{
+	struct smcpolicy_events *readers[SMC_EVENT_READERS + 1] = {};
+	int i, good = 0;
+
+	for (i = 0; i < SMC_EVENT_READERS; i++)
+		good += read_and_die(policy);
+	OK(good == SMC_EVENT_READERS, "%d readers are killed", good);
+	for (i = 0, good = 0; i < SMC_EVENT_READERS; i++) {
+		readers[i] = smcpolicy_events__new(policy, ignore_event, NULL);
+		good += !!readers[i];
+	}
+	OK(good == SMC_EVENT_READERS, "... and leave room for %d others", good);
+	readers[i] = smcpolicy_events__new(policy, ignore_event, NULL);
+	OK(!readers[i] && errno == EBUSY, "one more is refused: %s", smcpolicy_error_cause());
+	smcpolicy_events__free(readers[3]);
+	readers[3] = smcpolicy_events__new(policy, ignore_event, NULL);
+	OK(readers[3], "when one ends, there is room for another");
+	OK(readers[3] && !smcpolicy_events__poll(readers[3], 0) &&
+	   !smcpolicy_events__lost(readers[3]) &&
+	   !strcmp(smcpolicy_events__name(readers[3]), "allow_all"), "nothing to read, nothing lost");
+	for (i = 0; i < SMC_EVENT_READERS; i++)
+		smcpolicy_events__free(readers[i]);
+	smcpolicy_events__free(NULL);
+}
+
+static void test_events(void)
+{
+	struct smcpolicy *policy = smcpolicy__open("allow_all", NULL);
+
+	OK(policy && !smcpolicy_events__new(policy, ignore_event, NULL) && errno == EINVAL,
+	   "events before load are refused");
+	if (!policy || smcpolicy__load(policy, NULL))
+		printf("ok %d - readers of events # SKIP %s\n", ++number, smcpolicy_error_cause());
+	else
+		test_readers(policy);
+	smcpolicy__close(policy);
+
+	policy = smcpolicy__open("allow_all", NULL);
+	if (!policy || smcpolicy__set_option(policy, "events", "no") ||
+	    smcpolicy__load(policy, NULL))
+		printf("ok %d - events=no # SKIP %s\n", ++number, smcpolicy_error_cause());
+	else
+		OK(!smcpolicy_events__new(policy, ignore_event, NULL) && errno == ENODATA,
+		   "events=no cannot be read: %s", smcpolicy_error_cause());
+	smcpolicy__close(policy);
+}
+
 int main(void)
 {
 	struct smcpolicy_host host = { .sz = sizeof(host) };
@@ -160,6 +234,7 @@ int main(void)
 	test_policy();
 	test_options();
 	test_objects();
+	test_events();
 
 	OK(!smcpolicy_host(&host) && host.kernel[0], "the host's kernel is %s", host.kernel);
 	policy = smcpolicy__open("allow_all", NULL);

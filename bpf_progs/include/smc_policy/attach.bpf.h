@@ -18,7 +18,7 @@ static __always_inline void smc_attach_failed(struct sock *sk, __u8 origin, int 
 {
 	struct smc_event *event;
 
-	if (!error || error == -EACCES || error == -EEXIST || !smc_events_on)
+	if (!error || error == -EACCES || error == -EEXIST || !smc_events_wanted())
 		return;
 	event = smc_event_reserve(sk, SMC_EVENT_ATTACH_ERROR);
 	if (!event)

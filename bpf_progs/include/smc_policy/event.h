@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The record a policy writes for everything it decides and learns, shared by BPF programs and
- * user space. Integers are in host order, ports too; addresses are in network order.
+ * The record a policy writes for everything it decides and learns while somebody reads them,
+ * shared by BPF programs and user space. Integers are in host order, ports too; addresses are in
+ * network order.
  *
  * BPF programs include this file after vmlinux.h and linux/smc_ulp.h.
  */
@@ -10,9 +11,29 @@
 
 #include <linux/smc_ulp.h>
 
-/* Ring buffer that carries the records, and array of two counters, per CPU. */
+/*
+ * A reader makes a ring buffer, maps it, and puts it into SMC_EVENT_MAP, a hash of ring buffers,
+ * under a number below SMC_EVENT_READERS that is free. Then it maps SMC_EVENT_READER_MAP, an array
+ * of one struct smc_event_readers, writable: from then on it gets each record. Policies write
+ * records while that array is mapped, and to ring buffers that are mapped. The kernel counts
+ * mappings and ends them with the process, so that a reader that was killed costs nothing but a
+ * ring buffer, until one that comes after it finds it unused and removes it.
+ *
+ * SMC_EVENT_COUNT_MAP is an array of two counters, per CPU, for all readers together.
+ */
 #define SMC_EVENT_MAP		"smc_events"
+#define SMC_EVENT_READER_MAP	"smc_event_readers"
 #define SMC_EVENT_COUNT_MAP	"smc_event_counts"
+
+#define SMC_EVENT_READERS	8
+
+/**
+ * struct smc_event_readers - the value of SMC_EVENT_READER_MAP
+ * @lost: records that did not fit into the ring buffer of each number, since the policy was loaded
+ */
+struct smc_event_readers {
+	__u64	lost[SMC_EVENT_READERS];
+};
 
 #define SMC_EVENT_VERSION	1
 #define SMC_EVENT_COMM_LEN	16
@@ -41,8 +62,8 @@ enum smc_event_type {
 
 /* Indices of SMC_EVENT_COUNT_MAP, an array of __u64 per CPU. */
 enum smc_event_count {
-	SMC_EVENT_COUNT_SENT	= 0,	/* records in the ring buffer */
-	SMC_EVENT_COUNT_DROPPED	= 1,	/* records lost: the ring buffer was full */
+	SMC_EVENT_COUNT_SENT	= 0,	/* records written, to each reader */
+	SMC_EVENT_COUNT_DROPPED	= 1,	/* records lost: the ring buffer of a reader was full */
 	SMC_EVENT_COUNT_MAX	= 2,
 };
 

@@ -119,15 +119,31 @@ static __always_inline void smc_policy_peer(struct smc_policy_addr *key,
 	}
 }
 
-/* ---- events ---- */
+/* ---- events: see smc_policy/event.h ---- */
 
 SMC_OPTION_ENUM(smc_events_on, "events", SMC_BOOLEANS, 1,
-		"write a record for each decision and outcome (smcpolicy trace)");
+		"while somebody traces, write a record of each decision and outcome");
+
+/* Only a model: readers bring their own. */
+struct smc_event_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+};
 
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, SMC_EVENT_READERS);
+	__type(key, __u32);
+	__array(values, struct smc_event_ring);
 } smc_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct smc_event_readers);
+} smc_event_readers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -149,6 +165,36 @@ static __always_inline void smc_event_count(__u32 what)
 	/* A program in softirq may interrupt one in a task on this CPU. */
 	if (count)
 		__sync_fetch_and_add(count, 1);
+}
+
+/* Does a process have it mapped writable? The kernel keeps count, however a process may end. */
+static __always_inline bool smc_map_is_mapped(void *map)
+{
+	struct bpf_map *kern = map;
+
+	return !bpf_core_field_exists(kern->writecnt) || kern->writecnt.counter;
+}
+
+/* Is there anybody to write records for? A load and a comparison. */
+#define smc_events_wanted()	(smc_events_on && smc_map_is_mapped(&smc_event_readers))
+
+/* The ring buffer of a reader, if there is such a reader and it still lives. */
+static __always_inline void *smc_event_ring(__u32 number)
+{
+	void *ring = bpf_map_lookup_elem(&smc_events, &number);
+
+	return ring && smc_map_is_mapped(ring) ? ring : NULL;
+}
+
+static __always_inline void smc_event_lost(__u32 number)
+{
+	struct smc_event_readers *readers;
+	__u32 zero = 0;
+
+	smc_event_count(SMC_EVENT_COUNT_DROPPED);
+	readers = bpf_map_lookup_elem(&smc_event_readers, &zero);
+	if (readers && number < SMC_EVENT_READERS)
+		__sync_fetch_and_add(&readers->lost[number], 1);
 }
 
 /* The addresses of a socket, as a v4-mapped peer is still an IPv4 peer. */
@@ -187,14 +233,23 @@ static __always_inline void smc_event_addresses(struct smc_event *event, struct 
 static __noinline __attribute__((unused))
 struct smc_event *smc_event_reserve(struct sock *sk, __u8 type)
 {
-	struct smc_event *event;
+	struct smc_event *event = NULL;
+	void *ring;
+	__u32 i;
 
-	event = bpf_ringbuf_reserve(&smc_events, sizeof(*event), 0);
-	if (!event) {
-		smc_event_count(SMC_EVENT_COUNT_DROPPED);
-		return NULL;
+	for (i = 0; i < SMC_EVENT_READERS; i++) {
+		ring = smc_event_ring(i);
+		if (!ring)
+			continue;
+		event = bpf_ringbuf_reserve(ring, sizeof(*event), 0);
+		if (event)
+			break;
+		smc_event_lost(i);
 	}
+	if (!event)
+		return NULL;
 	__builtin_memset(event, 0, sizeof(*event));
+	event->reserved = i;	/* until it is submitted */
 	event->version = SMC_EVENT_VERSION;
 	event->size = sizeof(*event);
 	event->type = type;
@@ -216,8 +271,23 @@ static __always_inline void smc_event_task(struct smc_event *event)
 	bpf_probe_read_kernel_str(event->comm, sizeof(event->comm), task->comm);
 }
 
-static __always_inline void smc_event_submit(struct smc_event *event)
+/* Copies for the readers that come after the one whose ring buffer it was made in. */
+static __noinline __attribute__((unused))
+void smc_event_submit(struct smc_event *event)
 {
+	__u32 first = event->reserved, i;
+	void *ring;
+
+	event->reserved = 0;
+	for (i = 1; i < SMC_EVENT_READERS; i++) {
+		ring = i > first ? smc_event_ring(i) : NULL;
+		if (!ring)
+			continue;
+		if (bpf_ringbuf_output(ring, event, sizeof(*event), 0))
+			smc_event_lost(i);
+		else
+			smc_event_count(SMC_EVENT_COUNT_SENT);
+	}
 	smc_event_count(SMC_EVENT_COUNT_SENT);
 	bpf_ringbuf_submit(event, 0);
 }
@@ -233,7 +303,7 @@ static __always_inline void smc_event_submit(struct smc_event *event)
 	int __verdict = (_verdict);							\
 	struct smc_event *__event;							\
 											\
-	__event = smc_events_on ? smc_event_reserve(sk, SMC_EVENT_ATTACH) : NULL;	\
+	__event = smc_events_wanted() ? smc_event_reserve(sk, SMC_EVENT_ATTACH) : NULL;	\
 	if (__event) {									\
 		__event->origin = (_origin);						\
 		__event->verdict = __verdict;						\
@@ -277,7 +347,8 @@ struct smc_event *smc_event_tuple(struct sock *sk, __u8 type, const struct smc_u
 	int __verdict = (_verdict);							\
 	struct smc_event *__event;							\
 											\
-	__event = smc_events_on ? smc_event_tuple(sk, type, tuple, __verdict) : NULL;	\
+	__event = smc_events_wanted() ?							\
+		  smc_event_tuple(sk, type, tuple, __verdict) : NULL;			\
 	if (__event) {									\
 		smc_event_set_rule(__event, rule);					\
 		smc_event_submit(__event);						\
@@ -292,13 +363,12 @@ struct smc_event *smc_event_tuple(struct sock *sk, __u8 type, const struct smc_u
 	smc_tuple_verdict(sk, SMC_EVENT_LISTEN, tuple, verdict, rule)
 
 static __noinline __attribute__((unused))
-void smc_outcome(struct sock *sk, const struct smc_ulp_result *result, __u8 type, __u8 verdict)
+void smc_event_outcome(struct sock *sk, const struct smc_ulp_result *result, __u8 type,
+		       __u8 verdict)
 {
 	struct smc_event *event;
 	__u32 size;
 
-	if (!smc_events_on)
-		return;
 	event = smc_event_reserve(sk, type);
 	if (!event)
 		return;
@@ -312,6 +382,13 @@ void smc_outcome(struct sock *sk, const struct smc_ulp_result *result, __u8 type
 		size = sizeof(event->result);
 	bpf_probe_read_kernel(&event->result, size, result);
 	smc_event_submit(event);
+}
+
+static __always_inline
+void smc_outcome(struct sock *sk, const struct smc_ulp_result *result, __u8 type, __u8 verdict)
+{
+	if (smc_events_wanted())
+		smc_event_outcome(sk, result, type, verdict);
 }
 
 /* Callbacks that record an outcome and decide nothing: most policies use them as they are. */

@@ -254,9 +254,16 @@ SMCPOLICY_API uint32_t smcpolicy_loaded__program_link_id(const struct smcpolicy_
 SMCPOLICY_API const struct smcpolicy_option *
 smcpolicy_loaded__next_option(const struct smcpolicy_loaded *loaded,
 			      const struct smcpolicy_option *previous);
-/** @brief Records sent and lost so far; -ENOENT when it writes none. */
+/** @brief Records sent to readers, and lost, so far; -ENOENT when it writes none. */
 SMCPOLICY_API int smcpolicy_loaded__event_counts(const struct smcpolicy_loaded *loaded,
 						 uint64_t *sent, uint64_t *lost);
+/**
+ * @brief How many read its records now: struct smcpolicy_events, in any process.
+ * @return -ENOENT when it writes none
+ *
+ * What is left of readers that were killed, a ring buffer each, is removed.
+ */
+SMCPOLICY_API int smcpolicy_loaded__event_readers(const struct smcpolicy_loaded *loaded);
 
 /**
  * @brief Detach a pinned policy and remove its pins.
@@ -264,30 +271,41 @@ SMCPOLICY_API int smcpolicy_loaded__event_counts(const struct smcpolicy_loaded *
  */
 SMCPOLICY_API int smcpolicy_unload(const char *name);
 
-/* ---- events ---- */
+/* ---- events ----
+ *
+ * A policy writes records while somebody reads them, that is, from the return of
+ * smcpolicy_events__open() or __new() until smcpolicy_events__free() or the end of the process.
+ * Each reader gets each record; there can be eight at a time. Nothing is kept of what was before.
+ */
 
 /** @brief Gets each record; a value other than 0 ends smcpolicy_events__poll() with it. */
 typedef int (*smcpolicy_event_fn)(const struct smc_event *event, void *context);
 
 /**
- * @brief Read the records of a pinned policy. One reader at a time gets each record once.
+ * @brief Read the records that a pinned policy writes from now on.
  * @param name of the pin; NULL: the policy that is registered
+ * @return NULL and errno: ENOENT when there is none, or it cannot write any, ENODATA when it was
+ *	loaded with events=no, EBUSY when there are eight readers
  */
 SMCPOLICY_API struct smcpolicy_events *
 smcpolicy_events__open(const char *name, smcpolicy_event_fn function, void *context);
 /** @brief Read those of a policy this process has loaded, pinned or not. */
 SMCPOLICY_API struct smcpolicy_events *
 smcpolicy_events__new(const struct smcpolicy *policy, smcpolicy_event_fn function, void *context);
+/** @brief End reading. NULL is ignored. */
 SMCPOLICY_API void smcpolicy_events__free(struct smcpolicy_events *events);
+/** @brief The name of the pin, or of the policy of this process. */
+SMCPOLICY_API const char *smcpolicy_events__name(const struct smcpolicy_events *events);
 /** @brief Readable when there are records; for poll, epoll. */
 SMCPOLICY_API int smcpolicy_events__fd(const struct smcpolicy_events *events);
 /**
  * @brief Wait for records and deliver them.
  * @param timeout_ms -1: without limit
- * @return number of records, -EINTR after a signal
+ * @return number of records, -EINTR after a signal, -ENODEV when the pinned policy was unloaded
+ *	and nothing is left to read
  */
 SMCPOLICY_API int smcpolicy_events__poll(struct smcpolicy_events *events, int timeout_ms);
-/** @brief Records lost because the ring buffer was full, since the policy was loaded. */
+/** @brief Records that this reader lost because it was too slow. */
 SMCPOLICY_API int64_t smcpolicy_events__lost(const struct smcpolicy_events *events);
 
 /** @brief Name of a fallback reason, "PEERNOSMC" for 0x03010000; NULL when it is unknown. */
