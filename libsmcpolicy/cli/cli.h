@@ -55,6 +55,7 @@ int fail_library(void);		/* the last error of the library */
 int usage(const char *cause, ...) __format(1, 2);
 void warn_library(void);
 void warn(const char *cure, const char *cause, ...) __format(2, 3);
+void note(const char *text, ...) __format(1, 2);
 
 void add_string(struct json_object *object, const char *key, const char *value);
 void add_number(struct json_object *object, const char *key, int64_t value);

@@ -155,6 +155,18 @@ void warn(const char *cure, const char *cause, ...)
 	message(stderr, "warning: ", line, cure);
 }
 
+/* Not a result either. */
+void note(const char *text, ...)
+{
+	char line[1024];
+	va_list args;
+
+	va_start(args, text);
+	vsnprintf(line, sizeof(line), text, args);
+	va_end(args);
+	message(stderr, "", line, "");
+}
+
 void warn_library(void)
 {
 	message(stderr, "warning: ", smcpolicy_error_cause(), smcpolicy_error_cure());

@@ -16,14 +16,13 @@ static const char *const modes[] = { "tcp", "smcd", "smcr" };
 static const char *const roles[] = { "client", "server" };
 #define NAME(names, i)	((i) < ARRAY_SIZE(names) ? (names)[i] : "unknown")
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop;	/* the signal */
 static bool connections;
 static long limit, seen;
 
 static void on_signal(int number)
 {
-	(void)number;
-	stop = true;
+	stop = number;
 }
 
 static void add_address(struct json_object *object, const char *key, const char *port_key,
@@ -189,15 +188,22 @@ static int trace_set(int key, const char *value)
 
 static int trace(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	struct sigaction action = { .sa_handler = on_signal }, before;
 	struct smcpolicy_events *events;
 	int status = 0;
+	size_t i;
 
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		sigaction(numbers[i], &action, &before);
+		/* as nohup wants it */
+		if (before.sa_handler == SIG_IGN && i >= 2)
+			sigaction(numbers[i], &before, NULL);
+	}
 	events = smcpolicy_events__open(argc ? argv[0] : NULL, on_event, NULL);
 	if (!events)
 		return fail_library();
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	note("tracing %s: what happens from now on", smcpolicy_events__name(events));
 	while (!stop) {
 		int n = smcpolicy_events__poll(events, 500);
 
@@ -208,11 +214,22 @@ static int trace(int argc, char **argv)
 			break;
 		}
 	}
+	/* What happened before the signal, unless there is another. */
+	if (stop && stop != SIGPIPE) {
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		if (!status && (!limit || seen < limit))
+			smcpolicy_events__poll(events, 0);
+	}
 	if (smcpolicy_events__lost(events) > 0)
-		warn("read them faster, or leave out what is not needed: --set events=no",
-		     "%lld records were lost since the policy was loaded",
-		     (long long)smcpolicy_events__lost(events));
+		warn("read them faster, for instance into a file",
+		     "%lld records were lost", (long long)smcpolicy_events__lost(events));
 	smcpolicy_events__free(events);
+	/* The program we write to has ended: as without a handler. */
+	if (stop == SIGPIPE) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
 	return status;
 }
 
@@ -221,7 +238,9 @@ const struct command cmd_trace = {
 	.arguments = "[NAME] [--connections] [--count N]",
 	.help = "print what a policy decides, and what becomes of connections\n\n"
 		"A line, with -j a JSON object, for each record of the policy NAME or of the one\n"
-		"in force, until interrupted. One trace at a time gets each record once.",
+		"in force, from now on until interrupted or until the policy is unloaded. A\n"
+		"policy writes records only while somebody traces it, so there is nothing to see\n"
+		"of the time before. On stderr is said when it begins.",
 	.options = (const struct cli_option[]) {
 		{ 'c', "count", "N", "end after N records" },
 		{ 'C', "connections", NULL, "outcomes only: established, fallback, release" },
