@@ -74,6 +74,8 @@ struct smc_ulp_listener;
  * @keep: icsk_ulp_ops has to stay after the detach, see smc_ulp_detach()
  * @hs_sk: @sk as long as the handshake runs, which holds it; who takes it away under @lock ends the
  *	handshake
+ * @late_sk: argument of smc_ulp_finish_work()
+ * @late_rc: likewise
  * @cancel: the CLC handshake has to end now
  * @error: negative errno of the last failed handshake
  * @reason: why it became TCP
@@ -81,7 +83,6 @@ struct smc_ulp_listener;
  * @rseq: copied_seq of @sk as the handshake knows it
  * @clc_deadline: jiffies until which the CLC message that is waited for has to be complete
  * @wq: for those who wait for the handshake, and for CLC messages
- * @sk_state_change: callback of @sk before us
  * @sk_data_ready: callback of @sk before us, when @hooked
  * @hooked: sk_data_ready of @sk is ours
  * @h: the sidecar; set once before SMC_ULP_ACTIVE, stays until the socket is closed
@@ -89,7 +90,7 @@ struct smc_ulp_listener;
  * @l: listener: its hidden SMC listener; child: its listener's, until the handshake ends
  * @req: child: its request sock while it is out of the accept queue; holds the listener
  * @node: child: in @l->queue
- * @work: handshake of a client, or release of a sidecar from atomic context
+ * @work: handshake of a client, end of that of a server, or release of a sidecar from BH
  * @started: ktime of the start of the handshake
  * @ended: ktime of its end
  * @tx_bytes: sent over SMC
@@ -117,11 +118,12 @@ struct smc_ulp_ctx {
 	u32			reason;
 	u32			wseq;
 	u32			rseq;
+	int			late_rc;
 	unsigned long		clc_deadline;
 	wait_queue_head_t	wq;
-	void			(*sk_state_change)(struct sock *sk);
 	void			(*sk_data_ready)(struct sock *sk);
 	struct sock		*hs_sk;
+	struct sock		*late_sk;
 	struct socket		*h;
 	struct socket		*closer;
 	struct smc_ulp_listener	*l;
@@ -149,7 +151,8 @@ struct smc_ulp_ctx {
  * @h: hidden listening AF_SMC socket
  * @shadow: its TCP sock, never used as one
  * @h_data_ready: sk_data_ready of @h before us
- * @collect: takes finished children from @h
+ * @nr_done: children that smc.ko has finished, in @h
+ * @collect: takes them from there
  * @teardown: closes @h when all children are done
  * @retry: takes the children on @busy out of the accept queue
  * @lsk: the user's listener, held
@@ -166,6 +169,7 @@ struct smc_ulp_listener {
 	struct socket		*h;
 	struct sock		*shadow;
 	void			(*h_data_ready)(struct sock *sk);
+	atomic_t		nr_done;
 	struct work_struct	collect;
 	struct work_struct	teardown;
 	struct delayed_work	retry;
@@ -195,11 +199,13 @@ void smc_ulp_ctx_exit(void);
 
 extern struct tcp_ulp_ops smc_ulp_tcp_ops;
 extern struct workqueue_struct *smc_ulp_hs_wq;
+extern struct workqueue_struct *smc_ulp_late_wq;
 extern struct workqueue_struct *smc_ulp_wq;
 
 /* sock.c: what the user's socket does */
 extern const struct proto_ops *smc_ulp_base_ops[2];
 extern struct proto_ops smc_ulp_user_ops[2];
+extern void (*smc_ulp_tcp_state_change)(struct sock *sk);
 void smc_ulp_set_active_ops(struct socket *sock, const struct smc_ulp_ctx *ctx);
 int smc_ulp_sock_init(void);
 void smc_ulp_sock_exit(void);
@@ -216,7 +222,12 @@ void smc_ulp_sidecar_sync(struct socket *h, const struct sock *sk);
 void smc_ulp_sidecar_died(struct sock *msk, int err);
 void smc_ulp_sidecar_drop(struct socket *h);
 void smc_ulp_sidecar_close(struct smc_ulp_ctx *ctx, struct sock *sk);
+int smc_ulp_sidecar_shutdown(struct socket *h, const struct sock *sk, int how);
+int smc_ulp_unread(const struct sock *msk);
 void smc_ulp_clc_init(void);
+
+/* orphan.c: sidecars whose peer does not answer their abort */
+void smc_ulp_sidecar_release(struct socket *h);
 
 /* handshake.c: from ESTABLISHED to the outcome */
 void smc_ulp_state_change(struct sock *sk);

@@ -117,6 +117,36 @@ void smc_ulp_sidecar_died(struct sock *msk, int err)
 	local_bh_enable();
 }
 
+/* What the program could read of sidecar @msk. Any context. */
+int smc_ulp_unread(const struct sock *msk)
+{
+	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
+
+	return atomic_read((atomic_t *)smc_ulp_ptr(conn, smc_connection, bytes_to_rcv));
+}
+
+/**
+ * smc_ulp_sidecar_shutdown() - shutdown(2) of a connection over SMC
+ * @h: the sidecar
+ * @sk: the user's sock
+ * @how: SHUT_RD, SHUT_WR or SHUT_RDWR
+ *
+ * Stock's SHUT_RDWR is its close: with unread data it aborts the connection, and what the peer has
+ * not read is lost. TCP sends a FIN, and what has come can still be read.
+ *
+ * Context: process; takes the socket lock of @h. Return: 0 or -errno.
+ */
+int smc_ulp_sidecar_shutdown(struct socket *h, const struct sock *sk, int how)
+{
+	smc_ulp_sidecar_sync(h, sk);
+	if (how == SHUT_RDWR && smc_ulp_unread(h->sk) > 0) {
+		int rc = h->ops->shutdown(h, SHUT_WR);
+
+		return h->ops->shutdown(h, SHUT_RD) ?: rc;
+	}
+	return h->ops->shutdown(h, how);
+}
+
 /**
  * smc_ulp_sidecar_close() - close the sidecar of a connection, whose TCP is closed next
  * @ctx: the ctx, in SMC_ULP_DEAD
@@ -131,7 +161,7 @@ void smc_ulp_sidecar_close(struct smc_ulp_ctx *ctx, struct sock *sk)
 	ctx->h = NULL;
 	smc_ulp_sidecar_sync(h, sk);
 	smc_ulp_sidecar_set_wq(h, h);	/* the user's wait queue goes with the socket */
-	sock_release(h);
+	smc_ulp_sidecar_release(h);
 }
 
 /**
@@ -153,7 +183,7 @@ void smc_ulp_sidecar_drop(struct socket *h)
 	if (h->sk->sk_state == SMC_ULP_SMC_ACTIVE)
 		WRITE_ONCE(*flags, *flags | SMC_ULP_PEER_CONN_ABORT);
 	release_sock(h->sk);
-	sock_release(h);
+	smc_ulp_sidecar_release(h);
 }
 
 /*
@@ -363,6 +393,59 @@ static bool smc_ulp_clc_readable(struct smc_ulp_ctx *ctx, const struct sock *sk,
 	       READ_ONCE(sk->sk_state) == TCP_CLOSE || READ_ONCE(ctx->cancel);
 }
 
+/* Consume what smc_ulp_clc_read() has copied */
+static int smc_ulp_clc_consume(read_descriptor_t *desc, struct sk_buff *skb, unsigned int offset,
+			       size_t len)
+{
+	len = min(len, desc->count);
+	desc->count -= len;
+	return len;
+}
+
+/*
+ * recvmsg() of TCP without waiting, for one who has the socket lock: tcp_recvmsg() takes it,
+ * however long that lasts. Socket lock of @sk held.
+ */
+static int smc_ulp_clc_read(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+{
+	read_descriptor_t desc = {};
+	struct sk_buff *skb;
+	u32 seq, offset;
+	int rc;
+
+	seq = tcp_sk(sk)->copied_seq;
+	if (tcp_sk(sk)->urg_data && tcp_sk(sk)->urg_seq - seq < len)
+		return -EPROTO;		/* urgent data in the way */
+	skb_queue_walk(&sk->sk_receive_queue, skb) {
+		u32 n;
+
+		offset = seq - TCP_SKB_CB(skb)->seq;
+		if (TCP_SKB_CB(skb)->tcp_flags & TCPHDR_SYN)
+			offset--;
+		if (offset >= skb->len)
+			continue;
+		n = min_t(size_t, skb->len - offset, len - desc.count);
+		rc = skb_copy_datagram_msg(skb, offset, msg, n);
+		if (rc)
+			return rc;
+		desc.count += n;
+		seq += n;
+		if (desc.count == len)
+			break;
+	}
+	rc = desc.count;
+	if (rc) {
+		if (!(flags & MSG_PEEK))
+			tcp_read_sock(sk, &desc, smc_ulp_clc_consume);
+		return rc;
+	}
+	if (sk->sk_err)
+		return sock_error(sk);
+	if (sk->sk_shutdown & RCV_SHUTDOWN)
+		return 0;
+	return sk->sk_state == TCP_CLOSE ? -ENOTCONN : -EPROTO;
+}
+
 /*
  * All receives of smc.ko are MSG_WAITALL, some MSG_PEEK, with the time-out in sk_rcvtimeo. One CLC
  * message takes several, of lengths that the peer chooses; ctx->clc_deadline is for all of them. We
@@ -372,8 +455,8 @@ static int smc_ulp_clc_recvmsg(struct socket *sock, struct msghdr *msg, size_t l
 {
 	struct smc_ulp_ctx *ctx = smc_ulp_shadow_ctx(sock->sk);
 	struct sock *sk = smc_ulp_sk_get(ctx);
-	int rc, addr_len = 0;
 	long timeo;
+	int rc;
 
 	if (!sk)
 		return -ECONNABORTED;
@@ -383,15 +466,19 @@ static int smc_ulp_clc_recvmsg(struct socket *sock, struct msghdr *msg, size_t l
 		rc = -EAGAIN;
 		goto out;
 	}
-	if (READ_ONCE(ctx->cancel)) {
-		rc = -ECONNABORTED;
+	if (!smc_ulp_lock_in_time(sk, ctx)) {
+		rc = -EAGAIN;
 		goto out;
 	}
-	rc = sk->sk_prot->recvmsg(sk, msg, len, flags | MSG_DONTWAIT, &addr_len);
-	if (rc == -EAGAIN)
-		rc = -EPROTO;	/* urgent data in the way */
-	if (rc > 0 && !(flags & MSG_PEEK))
-		ctx->rseq += rc;
+	if (READ_ONCE(ctx->cancel)) {
+		rc = -ECONNABORTED;
+	} else if (!smc_ulp_clc_alone(ctx, sk)) {
+		rc = -EPROTO;
+	} else {
+		rc = smc_ulp_clc_read(sk, msg, len, flags);
+		ctx->rseq = tcp_sk(sk)->copied_seq;	/* a FIN may go with the last byte */
+	}
+	release_sock(sk);
 out:
 	sock_put(sk);
 	return rc;

@@ -15,6 +15,11 @@
 
 #include "smc_ulp.h"
 
+/*
+ * SLAB_TYPESAFE_BY_RCU: a ctx that was no listener's and has no result, which is one of a
+ * connection that stays TCP, is freed at once. Who came to it under RCU without a reference finds a
+ * ctx, maybe of another sock, and looks again: smc_ulp_ctx_get(), smc_ulp_result_get().
+ */
 static struct kmem_cache *smc_ulp_ctx_cache;
 
 /**
@@ -38,10 +43,11 @@ struct smc_ulp_ctx *smc_ulp_ctx_alloc(struct sock *sk, gfp_t gfp)
 	}
 	ctx->sk = sk;
 	ctx->v6 = sk->sk_family == AF_INET6;
-	refcount_set(&ctx->ref, 1);
 	spin_lock_init(&ctx->lock);
 	init_waitqueue_head(&ctx->wq);
 	INIT_LIST_HEAD(&ctx->node);
+	smp_wmb();	/* the rest before the count, see smc_ulp_ctx_get() */
+	refcount_set(&ctx->ref, 1);
 	return ctx;
 }
 
@@ -51,6 +57,12 @@ static void smc_ulp_ctx_free_rcu(struct rcu_head *rcu)
 
 	kfree(ctx->result);
 	kmem_cache_free(smc_ulp_ctx_cache, ctx);
+}
+
+/* Is @ctx a listener's, or was it? */
+static bool smc_ulp_listened(const struct smc_ulp_ctx *ctx)
+{
+	return ctx->role == SMC_ULP_SERVER && ctx->origin != SMC_ULP_ORIGIN_ACCEPT;
 }
 
 /**
@@ -65,7 +77,11 @@ void smc_ulp_ctx_put(struct smc_ulp_ctx *ctx)
 	if (!refcount_dec_and_test(&ctx->ref))
 		return;
 	WARN_ON_ONCE(ctx->h || ctx->l || ctx->req || ctx->closer);
-	call_rcu(&ctx->rcu, smc_ulp_ctx_free_rcu);
+	/* read under RCU: that of a listener by smc_ulp_clone(), results by programs */
+	if (ctx->result || smc_ulp_listened(ctx))
+		call_rcu(&ctx->rcu, smc_ulp_ctx_free_rcu);
+	else
+		kmem_cache_free(smc_ulp_ctx_cache, ctx);
 	module_put(THIS_MODULE);
 }
 
@@ -82,6 +98,7 @@ struct smc_ulp_ctx *smc_ulp_ctx_get(const struct sock *sk)
 {
 	const struct inet_connection_sock *icsk = inet_csk(sk);
 	struct smc_ulp_ctx *ctx;
+	bool moved;
 
 	rcu_read_lock();
 	ctx = rcu_dereference(icsk->icsk_ulp_data);
@@ -89,7 +106,14 @@ struct smc_ulp_ctx *smc_ulp_ctx_get(const struct sock *sk)
 	if (READ_ONCE(icsk->icsk_ulp_ops) != &smc_ulp_tcp_ops || !ctx ||
 	    !refcount_inc_not_zero(&ctx->ref))
 		ctx = NULL;
+	/* it may have become another sock's, after this one's went */
+	smp_rmb();	/* the count before whose it is, see smc_ulp_ctx_alloc() */
+	moved = ctx && rcu_access_pointer(icsk->icsk_ulp_data) != ctx;
 	rcu_read_unlock();
+	if (unlikely(moved)) {
+		smc_ulp_ctx_put(ctx);
+		return NULL;
+	}
 	return ctx;
 }
 
@@ -146,13 +170,14 @@ static void smc_ulp_unbind(struct smc_ulp_ctx *ctx, enum smc_ulp_phase phase)
 
 	if (l)
 		smc_ulp_listener_teardown(l);
-	else
+	else if (ctx->role == SMC_ULP_SERVER)
 		smc_ulp_child_unlist(ctx);
 	if (drop) {
 		INIT_WORK(&ctx->work, smc_ulp_drop_work);
 		queue_work(smc_ulp_wq, &ctx->work);
 	} else {
-		wake_up_all(&ctx->wq);
+		if (wq_has_sleeper(&ctx->wq))
+			wake_up_all(&ctx->wq);
 		smc_ulp_ctx_put(ctx);
 	}
 }
@@ -176,7 +201,7 @@ void smc_ulp_detach(struct sock *sk, struct smc_ulp_ctx *ctx)
 
 	write_lock_bh(&sk->sk_callback_lock);
 	if (sk->sk_state_change == smc_ulp_state_change)
-		sk->sk_state_change = ctx->sk_state_change;
+		sk->sk_state_change = smc_ulp_tcp_state_change;
 	if (ctx->hooked)
 		WRITE_ONCE(sk->sk_data_ready, ctx->sk_data_ready);
 	ctx->hooked = 0;
@@ -259,6 +284,7 @@ static int smc_ulp_attachable(const struct sock *sk)
 	if (sk->sk_state != TCP_CLOSE || sock->state != SS_UNCONNECTED)
 		return -EISCONN;
 	if (READ_ONCE(sock->ops) != smc_ulp_base_ops[v6] || sk->sk_user_data ||
+	    sk->sk_state_change != smc_ulp_tcp_state_change ||
 	    sk->sk_prot != (v6 ? &tcpv6_prot : &tcp_prot))
 		return -EBUSY;
 	return 0;
@@ -268,7 +294,6 @@ static int smc_ulp_attachable(const struct sock *sk)
 static void smc_ulp_publish(struct sock *sk, struct smc_ulp_ctx *ctx)
 {
 	write_lock_bh(&sk->sk_callback_lock);
-	ctx->sk_state_change = sk->sk_state_change;
 	sk->sk_state_change = smc_ulp_state_change;
 	write_unlock_bh(&sk->sk_callback_lock);
 	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, ctx);
@@ -422,9 +447,14 @@ struct tcp_ulp_ops smc_ulp_tcp_ops __read_mostly = {
 
 int __init smc_ulp_ctx_init(void)
 {
-	smc_ulp_ctx_cache = kmem_cache_create("smc_ulp_ctx", sizeof(struct smc_ulp_ctx), 0,
-					      SLAB_HWCACHE_ALIGN | SLAB_NO_MERGE,
-					      NULL);
+	struct kmem_cache_args args = {
+		.use_freeptr_offset	= true,
+		.freeptr_offset		= offsetof(struct smc_ulp_ctx, rcu),
+	};
+
+	smc_ulp_ctx_cache = kmem_cache_create("smc_ulp_ctx", sizeof(struct smc_ulp_ctx), &args,
+					      SLAB_HWCACHE_ALIGN | SLAB_NO_MERGE |
+					      SLAB_TYPESAFE_BY_RCU);
 	return smc_ulp_ctx_cache ? 0 : -ENOMEM;
 }
 

@@ -168,7 +168,6 @@ static void smc_ulp_tcp_died(struct smc_ulp_ctx *ctx, struct sock *sk)
 void smc_ulp_state_change(struct sock *sk)
 {
 	struct smc_ulp_ctx *ctx = smc_ulp_ctx_locked(sk);
-	void (*next)(struct sock *sk);
 
 	if (!ctx) {
 		if (inet_csk(sk)->icsk_ulp_ops == &smc_ulp_tcp_ops &&
@@ -177,7 +176,6 @@ void smc_ulp_state_change(struct sock *sk)
 		smc_ulp_wake_user(sk);
 		return;
 	}
-	next = ctx->sk_state_change;
 	switch (ctx->phase) {
 	case SMC_ULP_CONN:
 		if ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
@@ -197,7 +195,7 @@ void smc_ulp_state_change(struct sock *sk)
 			smc_ulp_tcp_died(ctx, sk);
 		break;
 	}
-	next(sk);
+	smc_ulp_tcp_state_change(sk);
 }
 
 /* shutdown(2) that came during the handshake, on a connection that stays TCP. Socket lock held. */
@@ -241,7 +239,7 @@ static int smc_ulp_connect_errno(int rc)
  * user's close(2) takes the sidecar away. Takes the socket lock of @sk and returns with it. Returns
  * 0, or that the connection is not good any more.
  */
-static int smc_ulp_sidecar_shutdown(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket *h)
+static int smc_ulp_catch_up(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket *h)
 {
 	int done = 0, todo, rc;
 
@@ -249,8 +247,7 @@ static int smc_ulp_sidecar_shutdown(struct smc_ulp_ctx *ctx, struct sock *sk, st
 	while (!(rc = smc_ulp_stream_check(ctx, sk, done)) && ctx->phase == SMC_ULP_HS &&
 	       !ctx->closer && (todo = ctx->shut & ~done)) {
 		release_sock(sk);
-		smc_ulp_sidecar_sync(h, sk);
-		h->ops->shutdown(h, todo - 1);
+		smc_ulp_sidecar_shutdown(h, sk, todo - 1);
 		done |= todo;
 		lock_sock(sk);
 	}
@@ -325,35 +322,13 @@ static void smc_ulp_close_late(struct smc_ulp_ctx *ctx, struct socket *closer, b
 	sock_release(closer);
 }
 
-/**
- * smc_ulp_finish() - end the handshake, once
- * @ctx: the ctx; the handshake's reference on it and on its sock are given back
- * @h: the sidecar, taken over; may be NULL
- * @rc: 0 SMC carries the data; > 0 both sides agreed on TCP; < 0 the stream is broken
- *
- * A second call (a server's listener may go while smc.ko is at work) only releases @h.
- *
- * Context: process. Holds no lock of ours on entry; may run below the socket locks of hidden SMC
- * sockets, so it must not take those of others.
- */
-void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
+/* What smc_ulp_finish() does; may wait for the socket lock of @sk as long as the user likes. */
+static void smc_ulp_finish_now(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket *h, int rc)
 {
 	struct smc_ulp_result *snap = NULL, res;
 	struct request_sock *req;
 	struct socket *closer;
-	struct sock *sk;
 
-	spin_lock_bh(&ctx->lock);
-	sk = ctx->hs_sk;
-	ctx->hs_sk = NULL;
-	spin_unlock_bh(&ctx->lock);
-	if (!sk) {
-		if (h)
-			smc_ulp_sidecar_drop(h);
-		return;
-	}
-	smc_ulp_child_unlist(ctx);
-	ctx->ended = ktime_get();
 	smc_ulp_result_snapshot(ctx, sk, h, rc, &res);
 	if (!rc) {
 		snap = kmemdup(&res, sizeof(res), GFP_KERNEL);
@@ -366,7 +341,7 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 	if (rc)
 		lock_sock(sk);
 	else
-		rc = smc_ulp_sidecar_shutdown(ctx, sk, h);
+		rc = smc_ulp_catch_up(ctx, sk, h);
 	if (ctx->phase != SMC_ULP_HS) {
 		/* destroyed: its listener was closed just when accept(2) could have had it */
 		release_sock(sk);
@@ -406,4 +381,54 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 out:
 	sock_put(sk);
 	smc_ulp_ctx_put(ctx);
+}
+
+static void smc_ulp_finish_work(struct work_struct *work)
+{
+	struct smc_ulp_ctx *ctx = container_of(work, struct smc_ulp_ctx, work);
+	struct socket *h = ctx->h;
+
+	ctx->h = NULL;
+	smc_ulp_finish_now(ctx, ctx->late_sk, h, ctx->late_rc);
+}
+
+/**
+ * smc_ulp_finish() - end the handshake, once
+ * @ctx: the ctx; the handshake's reference on it and on its sock are given back
+ * @h: the sidecar, taken over; may be NULL
+ * @rc: 0 SMC carries the data; > 0 both sides agreed on TCP; < 0 the stream is broken
+ *
+ * A second call (a server's listener may go while smc.ko is at work) only releases @h.
+ *
+ * smc.ko calls this below locks of its own. A program that has the child already, because accept(2)
+ * was faster than the handshake, can own its socket lock for long: such a one is finished in a
+ * worker. All other children are nobody's, and clients are finished in a worker of ours anyway.
+ *
+ * Context: process. Holds no lock of ours on entry; may run below the socket locks of hidden SMC
+ * sockets, so it must not take those of others.
+ */
+void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
+{
+	struct sock *sk;
+
+	spin_lock_bh(&ctx->lock);
+	sk = ctx->hs_sk;
+	ctx->hs_sk = NULL;
+	spin_unlock_bh(&ctx->lock);
+	if (!sk) {
+		if (h)
+			smc_ulp_sidecar_drop(h);
+		return;
+	}
+	ctx->ended = ktime_get();
+	smc_ulp_child_unlist(ctx);
+	if (ctx->role == SMC_ULP_SERVER && !ctx->req) {
+		ctx->late_sk = sk;
+		ctx->late_rc = rc;
+		ctx->h = h;
+		INIT_WORK(&ctx->work, smc_ulp_finish_work);
+		queue_work(smc_ulp_late_wq, &ctx->work);
+		return;
+	}
+	smc_ulp_finish_now(ctx, sk, h, rc);
 }

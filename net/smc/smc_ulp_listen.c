@@ -89,22 +89,28 @@ static void smc_ulp_listener_collect_work(struct work_struct *work)
 	struct smc_ulp_listener *l = container_of(work, struct smc_ulp_listener, collect);
 	int rc;
 
-	while ((rc = smc_ulp_listener_collect(l)) != -EAGAIN) {
-		if (rc)
+	while (atomic_dec_if_positive(&l->nr_done) >= 0) {
+		while ((rc = smc_ulp_listener_collect(l)) && rc != -EAGAIN)
 			msleep(20);	/* no memory */
 		cond_resched();
 	}
 }
 
-/* sk_data_ready of the hidden listener: a handshake is over. Process or BH context. */
+/*
+ * sk_data_ready of the hidden listener: one more handshake is over. Process or BH context. We are
+ * in the worker of that handshake, which must not wait for that of another: releasing a sidecar
+ * does.
+ */
 static void smc_ulp_listener_data_ready(struct sock *msk)
 {
 	struct smc_ulp_listener *l;
 
 	read_lock_bh(&msk->sk_callback_lock);
 	l = msk->sk_user_data;
-	if (l)
+	if (l) {
+		atomic_inc(&l->nr_done);
 		queue_work(smc_ulp_wq, &l->collect);
+	}
 	read_unlock_bh(&msk->sk_callback_lock);
 }
 
@@ -229,13 +235,23 @@ static bool smc_ulp_try_unqueue(struct smc_ulp_ctx *ctx, struct sock *lsk, struc
 	return done;
 }
 
-/* Give a child, out of the accept queue or accepted already, to smc.ko */
-static void smc_ulp_child_start(struct smc_ulp_ctx *ctx, struct smc_ulp_listener *l)
+/*
+ * Give a child, out of the accept queue or accepted already, to smc.ko. Returns false for one that
+ * is not counted, for which @l->h need not be there.
+ */
+static bool smc_ulp_child_start(struct smc_ulp_ctx *ctx, struct smc_ulp_listener *l)
 {
+	bool pending;
+
 	spin_lock_bh(&l->lock);
-	list_add_tail(&ctx->node, &l->queue);
-	l->shadow->sk_data_ready(l->shadow);	/* smc_clcsock_data_ready() */
+	WRITE_ONCE(ctx->busy, 0);
+	pending = ctx->pending;
+	if (pending) {
+		list_add_tail(&ctx->node, &l->queue);
+		l->shadow->sk_data_ready(l->shadow);	/* smc_clcsock_data_ready() */
+	}
 	spin_unlock_bh(&l->lock);
+	return pending;
 }
 
 /* Queue @l->retry, with a reference and the module. Any context. */
@@ -303,11 +319,8 @@ static void smc_ulp_listener_retry_work(struct work_struct *work)
 		smc_ulp_listener_retry(l, 1);
 	list_for_each_entry_safe(ctx, next, &ready, node) {
 		list_del_init(&ctx->node);
-		WRITE_ONCE(ctx->busy, 0);
 		/* one that was destroyed is counted no more, and one over the bound never was */
-		if (READ_ONCE(ctx->pending))
-			smc_ulp_child_start(ctx, l);
-		else
+		if (!smc_ulp_child_start(ctx, l))
 			smc_ulp_finish(ctx, NULL, -ECONNRESET);
 	}
 	smc_ulp_listener_put(l);
@@ -441,15 +454,16 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 {
 	struct inet_connection_sock *icsk = inet_csk(newsk);
 	struct smc_ulp_ctx *lctx = rcu_dereference_protected(icsk->icsk_ulp_data, 1);
-	struct smc_ulp_listener *l = lctx ? READ_ONCE(lctx->l) : NULL;
+	struct smc_ulp_listener *l = NULL;
 	struct smc_ulp_ctx *ctx;
 
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
 	tcp_sk(newsk)->smc_hs_congested = NULL;
-	if (lctx)
-		newsk->sk_state_change = lctx->sk_state_change;
-	if (!l || !inet_rsk(req)->smc_ok || !tcp_sk(newsk)->syn_smc ||
-	    !refcount_inc_not_zero(&l->ref)) {
+	newsk->sk_state_change = smc_ulp_tcp_state_change;
+	/* of socks that are cloned, only our listeners have syn_smc set, and RCU keeps their ctx */
+	if (lctx && inet_rsk(req)->smc_ok && tcp_sk(newsk)->syn_smc)
+		l = READ_ONCE(lctx->l);
+	if (!l || !refcount_inc_not_zero(&l->ref)) {
 		icsk->icsk_ulp_ops = NULL;
 		return;
 	}
@@ -468,7 +482,6 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 	ctx->origin = SMC_ULP_ORIGIN_ACCEPT;
 	ctx->phase = SMC_ULP_CHILD;
 	ctx->l = l;
-	ctx->sk_state_change = lctx->sk_state_change;
 	rcu_assign_pointer(icsk->icsk_ulp_data, ctx);
 	smc_ulp_handshake_hook(ctx, newsk);	/* the proposal may come with the ACK */
 }

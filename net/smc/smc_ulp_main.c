@@ -13,7 +13,8 @@
 #include "smc_ulp.h"
 
 struct workqueue_struct *smc_ulp_hs_wq;	/* handshakes of clients: they wait for peers */
-struct workqueue_struct *smc_ulp_wq;	/* everything else: nothing in it waits for a handshake */
+struct workqueue_struct *smc_ulp_late_wq;	/* may wait for a program's lock, or a device */
+struct workqueue_struct *smc_ulp_wq;	/* everything else: nothing in it waits for any of these */
 
 static int __init smc_ulp_register(void)
 {
@@ -50,8 +51,9 @@ static int __init smc_ulp_init(void)
 		return rc;
 	rc = -ENOMEM;
 	smc_ulp_hs_wq = alloc_workqueue("smc_ulp_hs", WQ_UNBOUND, 0);
+	smc_ulp_late_wq = alloc_workqueue("smc_ulp_late", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	smc_ulp_wq = alloc_workqueue("smc_ulp", WQ_UNBOUND, 0);
-	if (!smc_ulp_hs_wq || !smc_ulp_wq)
+	if (!smc_ulp_hs_wq || !smc_ulp_late_wq || !smc_ulp_wq)
 		goto err;
 	rc = smc_ulp_sock_init();
 	if (rc)
@@ -63,6 +65,8 @@ static int __init smc_ulp_init(void)
 err:
 	if (smc_ulp_wq)
 		destroy_workqueue(smc_ulp_wq);
+	if (smc_ulp_late_wq)
+		destroy_workqueue(smc_ulp_late_wq);
 	if (smc_ulp_hs_wq)
 		destroy_workqueue(smc_ulp_hs_wq);
 	smc_ulp_ctx_exit();
@@ -84,6 +88,7 @@ static void __exit smc_ulp_exit(void)
 	synchronize_rcu_tasks();
 	smc_ulp_sock_exit();
 	destroy_workqueue(smc_ulp_wq);
+	destroy_workqueue(smc_ulp_late_wq);
 	destroy_workqueue(smc_ulp_hs_wq);
 	synchronize_rcu();
 	synchronize_rcu_tasks();

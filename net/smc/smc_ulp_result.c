@@ -121,7 +121,8 @@ void smc_ulp_result_live(const struct smc_ulp_ctx *ctx, struct smc_ulp_result *r
 
 /*
  * For bpf_smc_ulp_result(), which see. Takes no reference, since the last put is not for every
- * context: the ctx and its snapshot are freed by RCU, and the snapshot never changes.
+ * context: a ctx with a snapshot is freed by RCU, as the snapshot is, which never changes. The ctx
+ * may have become that of another sock: then @sk has lost it, and there is nothing to know.
  */
 int smc_ulp_result_get(struct sock *sk, struct smc_ulp_result *res)
 {
@@ -143,6 +144,9 @@ int smc_ulp_result_get(struct sock *sk, struct smc_ulp_result *res)
 			smc_ulp_result_live(ctx, res);
 			rc = 0;
 		}
+		smp_rmb();	/* what was read before whose it is */
+		if (rcu_access_pointer(icsk->icsk_ulp_data) != ctx)
+			rc = -ENOENT;
 	}
 	rcu_read_unlock();
 	return rc;

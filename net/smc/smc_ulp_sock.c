@@ -24,6 +24,8 @@
 const struct proto_ops *smc_ulp_base_ops[2] __read_mostly;
 struct proto_ops smc_ulp_user_ops[2] __read_mostly;
 static struct proto_ops smc_ulp_active_ops[2] __read_mostly;
+/* sk_state_change of every TCP sock that user space has made: sock_def_wakeup(), not exported */
+void (*smc_ulp_tcp_state_change)(struct sock *sk) __read_mostly;
 
 /* Operations of sockets without a ctx, which may sleep below us; see smc_ulp_sock_exit() */
 static atomic_t smc_ulp_strays = ATOMIC_INIT(0);
@@ -127,13 +129,6 @@ static bool smc_ulp_linked(const struct sock *msk)
 	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
 
 	return smc_ulp_field(conn, smc_connection, alert_token_local, u32);
-}
-
-static int smc_ulp_unread(const struct sock *msk)
-{
-	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
-
-	return atomic_read((atomic_t *)smc_ulp_ptr(conn, smc_connection, bytes_to_rcv));
 }
 
 /* connect(2) */
@@ -598,10 +593,9 @@ static __poll_t smc_ulp_poll_writable(const struct smc_ulp_ctx *ctx, __poll_t ma
 	atomic_t *space = smc_ulp_ptr(conn, smc_connection, sndbuf_space);
 	int want = ctx->result->sndbuf / 3;
 
-	if (!(mask & EPOLLOUT) || (READ_ONCE(h->sk->sk_shutdown) & SEND_SHUTDOWN) ||
+	if (likely(atomic_read(space) >= want) || !(mask & EPOLLOUT) ||
+	    (READ_ONCE(h->sk->sk_shutdown) & SEND_SHUTDOWN) ||
 	    READ_ONCE(h->sk->sk_state) == SMC_ULP_SMC_CLOSED)
-		return mask;
-	if (atomic_read(space) >= want)
 		return mask;
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, h->sk);
 	set_bit(SOCK_NOSPACE, &h->flags);
@@ -688,12 +682,10 @@ static int smc_ulp_shutdown(struct socket *sock, int how)
 			ctx->shut |= how + 1;	/* smc_ulp_finish() does it */
 		release_sock(sk);
 	}
-	if (phase == SMC_ULP_ACTIVE) {
-		smc_ulp_sidecar_sync(ctx->h, sk);
-		rc = ctx->h->ops->shutdown(ctx->h, how);
-	} else if (phase != SMC_ULP_HS) {
+	if (phase == SMC_ULP_ACTIVE)
+		rc = smc_ulp_sidecar_shutdown(ctx->h, sk, how);
+	else if (phase != SMC_ULP_HS)
 		rc = smc_ulp_base(sock)->shutdown(sock, how);
-	}
 	smc_ulp_op_end(op);
 	return rc;
 }
@@ -970,6 +962,7 @@ int __init smc_ulp_sock_init(void)
 		if (rc)
 			return rc;
 		smc_ulp_base_ops[i] = sock->ops;
+		smc_ulp_tcp_state_change = sock->sk->sk_state_change;
 		sock_release(sock);
 		smc_ulp_sock_fill(&smc_ulp_user_ops[i], smc_ulp_base_ops[i]);
 		smc_ulp_active_ops[i] = smc_ulp_user_ops[i];
