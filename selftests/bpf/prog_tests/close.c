@@ -207,6 +207,38 @@ static void shut_rdwr(struct pair *pair)
 	ASSERT_ERRNO(send(pair->client, "x", 1, MSG_NOSIGNAL), EPIPE, "send after SHUT_RDWR");
 }
 
+/* What has come stays readable, and the peer gets all, and a clean end: no reset. */
+static void shut_rdwr_unread(struct pair *pair)
+{
+	send_pattern(pair->client, 1, 0, 1000);
+	if (!ASSERT_TRUE(poll_fd(pair->server, POLLIN, 2000) & POLLIN, "data arrived"))
+		return;
+	send_pattern(pair->server, 2, 0, 40000);
+	ASSERT_OK(shutdown(pair->server, SHUT_RDWR), "SHUT_RDWR");
+	msleep(50);
+	if (!recv_pattern(pair->server, 1, 0, 1000))
+		recv_eof(pair->server);
+	if (!recv_pattern(pair->client, 2, 0, 40000))
+		recv_eof(pair->client);
+}
+
+/*
+ * The same after the peer's half-close, and what has come is not read before the close. Stock would
+ * wait for an answer to its abort that never comes.
+ */
+static void shut_rdwr_half_closed(struct pair *pair)
+{
+	send_pattern(pair->client, 1, 0, 1000);
+	ASSERT_OK(shutdown(pair->client, SHUT_WR), "SHUT_WR");
+	if (!ASSERT_TRUE(poll_fd(pair->server, POLLRDHUP, 2000) & POLLRDHUP, "half-close arrived"))
+		return;
+	send_pattern(pair->server, 2, 0, 40000);
+	ASSERT_OK(shutdown(pair->server, SHUT_RDWR), "SHUT_RDWR");
+	if (!recv_pattern(pair->client, 2, 0, 40000))
+		recv_eof(pair->client);
+	sock_close(&pair->server);
+}
+
 /* SO_LINGER with 0 s: the peer sees a reset. */
 static void linger_0(struct pair *pair)
 {
@@ -333,8 +365,45 @@ ORDER(half_closed_then_unread, true, true)
 ORDER(half_closed, false, false)
 ORDER(shut_rd, false, false)
 ORDER(shut_rdwr, false, false)
+ORDER(shut_rdwr_unread, false, true)
+ORDER(shut_rdwr_half_closed, false, true)
 ORDER(linger_0, true, true)
 ORDER(linger_seconds, false, false)
 ORDER(own_shutdown_wakes, false, false)
 ORDER(peers_close_wakes_reader, false, false)
 ORDER(peers_close_wakes_writer, false, false)
+
+/*
+ * An end that was closed with unread data waits for its peer, whose program may keep its end open for
+ * as long as it likes, and whose answer is written into our buffer. Connections made meanwhile must
+ * not have that buffer.
+ */
+TEST(close_unanswered, WORLD_SMC, 90, TEST_NEEDS_ULP)
+{
+	struct pair old[8], new[8];
+	int n_old = 0, n_new = 0, i;
+
+	for (; n_old < 8; n_old++) {
+		if (!pair_make(&old[n_old], ULP, ULP, V4))
+			break;
+		send_pattern(old[n_old].client, 1, 0, 1000);
+		if (!ASSERT_TRUE(poll_fd(old[n_old].server, POLLIN, 2000) & POLLIN, "data arrived"))
+			break;
+		sock_close(&old[n_old].server);
+	}
+	msleep(13000);
+	for (; n_new < 8 && n_old == 8; n_new++)
+		if (!pair_make(&new[n_new], ULP, ULP, V4))
+			break;
+	for (i = 0; i < n_new; i++) {
+		if (send_pattern(new[i].client, 1, 0, 20000))
+			break;
+		sock_close(&old[i].client);
+		if (recv_pattern(new[i].server, 1, 0, 20000) || !exchange(&new[i], 50 * KIB, BLOCKING))
+			break;
+	}
+	for (i = 0; i < n_new; i++)
+		pair_close(&new[i]);
+	for (i = 0; i < n_old; i++)
+		pair_close(&old[i]);
+}
