@@ -70,7 +70,9 @@ qemu_run() {
 		# An emulated CPU on a busy host may stand still for long: no false alarms, no
 		# panic for a timer that did not tick, and no change to a slower clock.
 		cmdline+=" rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30"
-		cmdline+=" workqueue.watchdog_thresh=120 no_timer_check tsc=reliable"
+		cmdline+=" workqueue.watchdog_thresh=120 no_timer_check"
+		# its clock is the host's; without icount, where it is the instructions
+		[ "$icount" = yes ] || cmdline+=" tsc=reliable tsc_early_khz=$("$BUILD/tsc-khz")"
 		# the self-test of a random number generator would be a tenth of the boot
 		cmdline+=" initcall_blacklist=jent_mod_init" ;;
 	esac
