@@ -64,29 +64,33 @@ silent() {
 # regular expressions); and nothing is left. The command in as=(), if any, runs it.
 as=()
 refused() {
-	local rc=0 before
+	local rc=0 before before_users
 	traces
-	before=$traces
+	before=$traces before_users=$users
 	${as[@]+"${as[@]}"} "$BUILD/smcpolicy" "${@:4}" > "$tmp/out" 2> "$tmp/err" || rc=$?
 	if [ "$rc" = "$1" ] && [ ! -s "$tmp/out" ] && has "$tmp/err" "^smcpolicy: .*($2)" &&
-	   { [ -z "$3" ] || has "$tmp/err" "^  .*($3)"; } && wait_for 60 same_traces "$before"; then
+	   { [ -z "$3" ] || has "$tmp/err" "^  .*($3)"; } && wait_for 60 no_more_traces "$before" "$before_users"; then
 		return
 	fi
 	printf 'exit status %s instead of %s\n' "$rc" "$1"
 	show "$tmp/out" "$tmp/err"
 	traces
-	printf 'before: %s\nnow: %s\n' "$before" "$traces"
+	printf 'before: %s users %s\nnow: %s users %s\n' "$before" "$before_users" "$traces" "$users"
 	return 1
 }
 # users: sets $users, of the module; empty when it is not there
 users() { users=; [ ! -e /sys/module/smc_ulp ] || read -r users < /sys/module/smc_ulp/refcnt; }
-# traces: sets $traces to what a policy or smcpolicy run leaves: pins, cgroups, users of the module
+# traces: sets $traces to what a policy or smcpolicy run leaves, pins and cgroups, and $users
 traces() {
 	local -a paths=("$pins"/* "$cgroups"/smcpolicy-run-*)
 	users
-	traces="${paths[*]} $users"
+	traces=${paths[*]}
 }
-same_traces() { traces; [ "$traces" = "$1" ]; }
+# no_more_traces TRACES USERS: users may have become fewer, those of what ran before
+no_more_traces() {
+	traces
+	[ "$traces" = "$1" ] && [ "${users:+there}" = "${2:+there}" ] && [ "${users:-0}" -le "${2:-0}" ]
+}
 
 # wait_for SECONDS COMMAND...: true as soon as COMMAND succeeds
 wait_for() {
