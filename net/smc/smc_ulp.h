@@ -93,6 +93,7 @@ struct smc_ulp_listener;
  * @work: handshake of a client, end of that of a server, or release of a sidecar from BH
  * @started: ktime of the start of the handshake
  * @ended: ktime of its end
+ * @writable: free bytes of the send buffer from which on poll(2) says so
  * @tx_bytes: sent over SMC
  * @rx_bytes: received over SMC
  * @result: snapshot, written once before SMC_ULP_ACTIVE
@@ -119,6 +120,7 @@ struct smc_ulp_ctx {
 	u32			wseq;
 	u32			rseq;
 	int			late_rc;
+	int			writable;
 	unsigned long		clc_deadline;
 	wait_queue_head_t	wq;
 	void			(*sk_data_ready)(struct sock *sk);

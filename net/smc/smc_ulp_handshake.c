@@ -279,6 +279,7 @@ static struct socket *smc_ulp_switch(struct smc_ulp_ctx *ctx, struct sock *sk, s
 		WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | SEND_SHUTDOWN);
 		tcp_sk(sk)->syn_smc = 0;	/* should it ever listen */
 		ctx->h = h;
+		ctx->writable = snap->sndbuf / 3;
 		/* fcntl() tells the user's sock only; without a fasync_list nobody is signalled */
 		set_bit(SOCK_FASYNC, &h->sk->sk_flags);
 		if (sk->sk_socket && !closer)

@@ -586,12 +586,12 @@ static void smc_ulp_splice_eof(struct socket *sock)
  * without O_NONBLOCK sleeps; TCP wants a third of the buffer free. SOCK_NOSPACE asks smc.ko to
  * wake us when there is more.
  */
-static __poll_t smc_ulp_poll_writable(const struct smc_ulp_ctx *ctx, __poll_t mask)
+static __always_inline __poll_t smc_ulp_poll_writable(const struct smc_ulp_ctx *ctx, __poll_t mask)
 {
 	struct socket *h = ctx->h;
 	void *conn = smc_ulp_ptr(h->sk, smc_sock, conn);
 	atomic_t *space = smc_ulp_ptr(conn, smc_connection, sndbuf_space);
-	int want = ctx->result->sndbuf / 3;
+	int want = ctx->writable;
 
 	if (likely(atomic_read(space) >= want) || !(mask & EPOLLOUT) ||
 	    (READ_ONCE(h->sk->sk_shutdown) & SEND_SHUTDOWN) ||
@@ -605,14 +605,16 @@ static __poll_t smc_ulp_poll_writable(const struct smc_ulp_ctx *ctx, __poll_t ma
 	return mask & ~(EPOLLOUT | EPOLLWRNORM);
 }
 
-static __poll_t smc_ulp_poll_active(struct file *file, struct smc_ulp_ctx *ctx, struct sock *sk)
+static __always_inline __poll_t smc_ulp_poll_active(struct file *file, struct smc_ulp_ctx *ctx,
+						    struct sock *sk)
 {
+	int lowat = READ_ONCE(sk->sk_rcvlowat);
 	struct socket *h = ctx->h;
 	__poll_t mask;
 
 	mask = smc_ulp_poll_writable(ctx, h->ops->poll(file, h, NULL));
 	/* as TCP: less than SO_RCVLOWAT is nothing to read, unless no more can come */
-	if (smc_ulp_unread(h->sk) < READ_ONCE(sk->sk_rcvlowat) &&
+	if (unlikely(lowat > 1) && smc_ulp_unread(h->sk) < lowat &&
 	    !(READ_ONCE(h->sk->sk_shutdown) & RCV_SHUTDOWN))
 		mask &= ~(EPOLLIN | EPOLLRDNORM);
 	if (unlikely(smc_ulp_aborted(ctx) && !ctx->reset_seen))
