@@ -66,7 +66,7 @@ static void inherited(enum kind client)
 static void epoll(enum kind client)
 {
 	struct epoll_event event = { .events = EPOLLIN }, got;
-	int lfd = sock_listen(ULP, V4, 8), ep = epoll_create1(0), fds[3], child, i;
+	int lfd = sock_listen(ULP, V4, 8), ep = epoll_create1(0), fds[3], child, i, j;
 
 	set_nonblock(lfd, true);
 	ASSERT_OK(epoll_ctl(ep, EPOLL_CTL_ADD, lfd, &event), "EPOLL_CTL_ADD");
@@ -80,8 +80,14 @@ static void epoll(enum kind client)
 		child = accept(lfd, NULL, NULL);
 		if (!ASSERT_OK_FD(child, "accept"))
 			break;
-		ASSERT_EQ(sock_peer_port(child), sock_port(fds[i]), "in order");
-		ping_pong(fds[i], child);
+		/* of those that speak SMC, in the order in which the handshakes end */
+		for (j = 0; j < 3 && sock_peer_port(child) != sock_port(fds[j]);)
+			j++;
+		if (!ASSERT_LT(j, 3, "one of the clients"))
+			break;
+		if (client == TCP)
+			ASSERT_EQ(j, i, "in order");
+		ping_pong(fds[j], child);
 		sock_close(&child);
 	}
 	ASSERT_EQ(epoll_wait(ep, &got, 1, 0), 0, "nobody left");
