@@ -51,6 +51,7 @@ help:
 	@echo '  module      smc_ulp.ko, for the stock smc.ko and for smc-lo'
 	@echo '  smc-lo      smc.ko and smc_diag.ko of the same version with loopback-ism'
 	@echo '  lib cli bpf selftests examples'
+	@echo '  bpftool     bpftool of linux-source that knows struct_ops of modules'
 	@echo '  install     library, command line tool, policies (prefix, DESTDIR)'
 	@echo '  setup       install the Debian packages that all this needs'
 	@echo '  clean distclean'
@@ -72,6 +73,10 @@ module_for = $(MAKE) -C net/smc KDIR=$(KDIR) VMLINUX_BTF=$(VMLINUX_BTF) SMC_KO=$
 module: smc-lo $(BUILD)/stock/smc.ko
 	$(Q)+$(call module_for,$(BUILD)/stock/smc.ko,$(BUILD)/smcr)
 	$(Q)+$(call module_for,$(BUILD)/smc-lo/smc.ko,$(BUILD)/smcd)
+
+# What struct_ops of modules need that the distribution's bpftool has not: see patches.
+bpftool:
+	$(Q)scripts/build-bpftool $(BUILD)/bpftool
 
 $(BUILD)/vmlinux.h: $(VMLINUX_BTF) config.mk
 	$(say) GEN $(@:$(TOP)/%=%)
@@ -120,7 +125,7 @@ demo:
 
 # T=NAME: only those; T=-l lists, T=--checks adds the checks
 test:
-	+$(ready) build
+	+$(ready) build bpftool
 	$(Q)scripts/run-tests $(T)
 
 # P=instructions|smcd|smcr: only that; P=--check fails on a missed promise
@@ -149,5 +154,5 @@ clean:
 distclean: clean
 	$(Q)rm -f config.mk
 
-.PHONY: all help setup build module smc-lo lib cli bpf selftests examples install
+.PHONY: all help setup build module smc-lo bpftool lib cli bpf selftests examples install
 .PHONY: demo demo-tools test bench check shell clean distclean
