@@ -76,9 +76,11 @@ struct smc_ulp_listener;
  *	handshake
  * @late_sk: argument of smc_ulp_finish_work()
  * @late_rc: likewise
+ * @require: the policy wants SMC or nothing: at connect, or for the children of a listener
  * @cancel: the CLC handshake has to end now
  * @error: negative errno of the last failed handshake
  * @reason: why it became TCP
+ * @rule: the rule that gave the last verdict
  * @wseq: write_seq of @sk as the handshake knows it
  * @rseq: copied_seq of @sk as the handshake knows it
  * @clc_deadline: jiffies until which the CLC message that is waited for has to be complete
@@ -114,9 +116,11 @@ struct smc_ulp_ctx {
 	u8			busy;
 	u8			keep;
 	u8			died;
+	u8			require;
 	bool			cancel;
 	int			error;
 	u32			reason;
+	u32			rule;
 	u32			wseq;
 	u32			rseq;
 	int			late_rc;
@@ -182,6 +186,7 @@ struct smc_ulp_listener {
 struct smc_ulp_net {
 	int			default_verdict;
 	int			clc_timeout_ms;
+	atomic_t		policy_errors;
 	struct ctl_table_header	*sysctl;
 };
 
@@ -258,12 +263,25 @@ void smc_ulp_result_snapshot(struct smc_ulp_ctx *ctx, struct sock *sk,
 int smc_ulp_result_get(struct sock *sk, struct smc_ulp_result *res);
 void smc_ulp_result_live(const struct smc_ulp_ctx *ctx, struct smc_ulp_result *res);
 
+/**
+ * struct smc_ulp_decision - a verdict, taken apart
+ * @verdict: SMC_ULP_ALLOW, _DENY or _REQUIRE
+ * @rule: who gave it, see SMC_ULP_RULE()
+ */
+struct smc_ulp_decision {
+	enum smc_ulp_verdict	verdict;
+	u32			rule;
+};
+
 /* policy.c: the registered policy */
-int smc_ulp_policy_init_verdict(struct sock *sk, enum smc_ulp_origin origin);
-bool smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr, int addr_len);
-bool smc_ulp_policy_listen(struct sock *sk);
+struct smc_ulp_decision smc_ulp_policy_init(struct sock *sk, enum smc_ulp_origin origin);
+struct smc_ulp_decision smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr,
+					       int addr_len);
+struct smc_ulp_decision smc_ulp_policy_listen(struct sock *sk);
+void smc_ulp_policy_error(const struct sock *sk, const char *policy, const char *op, int verdict,
+			  const char *taken_as);
 void smc_ulp_policy_established(struct sock *sk, const struct smc_ulp_result *res);
-bool smc_ulp_policy_fallback(struct sock *sk, const struct smc_ulp_result *res);
+bool smc_ulp_policy_fallback(struct sock *sk, struct smc_ulp_result *res);
 void smc_ulp_policy_release(struct sock *sk, const struct smc_ulp_result *res);
 int smc_ulp_policy_register(struct smc_ulp_ops *ops);
 void smc_ulp_policy_unregister(struct smc_ulp_ops *ops);

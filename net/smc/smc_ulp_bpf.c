@@ -29,6 +29,11 @@ static int smc_ulp_ops__listen(struct sock *sk, const struct smc_ulp_tuple *tupl
 	return SMC_ULP_PASS;
 }
 
+static int smc_ulp_ops__syn(struct sock *sk, const struct smc_ulp_tuple *tuple)
+{
+	return SMC_ULP_PASS;
+}
+
 static void smc_ulp_ops__established(struct sock *sk, const struct smc_ulp_result *result)
 {
 }
@@ -46,6 +51,7 @@ static struct smc_ulp_ops smc_ulp_stubs = {
 	.init		= smc_ulp_ops__init,
 	.connect	= smc_ulp_ops__connect,
 	.listen		= smc_ulp_ops__listen,
+	.syn		= smc_ulp_ops__syn,
 	.established	= smc_ulp_ops__established,
 	.fallback	= smc_ulp_ops__fallback,
 	.release	= smc_ulp_ops__release,

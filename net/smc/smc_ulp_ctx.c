@@ -304,19 +304,21 @@ static void smc_ulp_publish(struct sock *sk, struct smc_ulp_ctx *ctx)
 static int smc_ulp_attach_check(struct sock *sk, enum smc_ulp_origin origin,
 				struct smc_ulp_ctx **ctxp)
 {
+	struct smc_ulp_decision d;
 	int rc;
 
 	rc = smc_ulp_attachable(sk);
 	if (rc)
 		return rc;
 	smc_ulp_cookie(sk);
-	rc = smc_ulp_policy_init_verdict(sk, origin);
-	if (rc)
-		return rc;
+	d = smc_ulp_policy_init(sk, origin);
+	if (d.verdict == SMC_ULP_DENY)
+		return -EACCES;
 	*ctxp = smc_ulp_ctx_alloc(sk, GFP_ATOMIC | __GFP_NOWARN);
 	if (!*ctxp)
 		return -ENOMEM;
 	(*ctxp)->origin = origin;
+	(*ctxp)->rule = d.rule;
 	return 0;
 }
 
@@ -391,6 +393,7 @@ int smc_ulp_attach(struct sock *sk, enum smc_ulp_origin origin)
  */
 int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int addr_len)
 {
+	struct smc_ulp_decision d;
 	struct smc_ulp_ctx *ctx;
 	int rc;
 
@@ -405,10 +408,13 @@ int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int
 	rc = smc_ulp_attach_check(sk, SMC_ULP_ORIGIN_CONNECT, &ctx);
 	if (rc)
 		return rc;
-	if (!smc_ulp_policy_connect(sk, uaddr, addr_len)) {
+	d = smc_ulp_policy_connect(sk, uaddr, addr_len);
+	if (d.verdict == SMC_ULP_DENY) {
 		smc_ulp_ctx_put(ctx);
 		return -EACCES;
 	}
+	ctx->require = d.verdict == SMC_ULP_REQUIRE;
+	ctx->rule = d.rule;
 	__module_get(THIS_MODULE);
 	ctx->phase = SMC_ULP_CONN;
 	tcp_sk(sk)->syn_smc = 1;

@@ -114,6 +114,7 @@ static bool smc_ulp_crossed_syns(const struct sock *sk)
 static void smc_ulp_client_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
 	struct smc_ulp_result res;
+	u32 reason;
 
 	if (tcp_sk(sk)->syn_smc && !smc_ulp_crossed_syns(sk)) {
 		smc_ulp_handshake_hook(ctx, sk);
@@ -122,16 +123,17 @@ static void smc_ulp_client_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 		queue_work(smc_ulp_hs_wq, &ctx->work);
 		return;
 	}
-	ctx->reason = SMC_ULP_DECL_PEERNOSMC;
+	reason = tcp_sk(sk)->syn_smc ? SMC_ULP_REASON_CROSSED : SMC_ULP_DECL_PEERNOSMC;
+	ctx->reason = reason;
 	smc_ulp_result_snapshot(ctx, sk, NULL, 1, &res);
-	if (smc_ulp_policy_fallback(sk, &res)) {
+	if (smc_ulp_policy_fallback(sk, &res) && !ctx->require) {
 		smc_ulp_detach(sk, ctx);
 		return;
 	}
 	/* the policy wants it aborted, which cannot be done here */
 	smc_ulp_handshake_hook(ctx, sk);
 	smc_ulp_handshake_begin(ctx, sk);
-	ctx->reason = SMC_ULP_DECL_PEERNOSMC;
+	ctx->reason = reason;
 	INIT_WORK(&ctx->work, smc_ulp_handshake_work);
 	queue_work(smc_ulp_hs_wq, &ctx->work);
 }
@@ -335,7 +337,7 @@ static void smc_ulp_finish_now(struct smc_ulp_ctx *ctx, struct sock *sk, struct 
 		snap = kmemdup(&res, sizeof(res), GFP_KERNEL);
 		if (!snap)
 			rc = -ENOMEM;
-	} else if (rc > 0 && !smc_ulp_policy_fallback(sk, &res)) {
+	} else if (rc > 0 && (!smc_ulp_policy_fallback(sk, &res) || ctx->require)) {
 		rc = -ECONNABORTED;
 	}
 

@@ -481,6 +481,8 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 	ctx->role = SMC_ULP_SERVER;
 	ctx->origin = SMC_ULP_ORIGIN_ACCEPT;
 	ctx->phase = SMC_ULP_CHILD;
+	ctx->require = READ_ONCE(lctx->require);
+	ctx->rule = READ_ONCE(lctx->rule);
 	ctx->l = l;
 	rcu_assign_pointer(icsk->icsk_ulp_data, ctx);
 	smc_ulp_handshake_hook(ctx, newsk);	/* the proposal may come with the ACK */

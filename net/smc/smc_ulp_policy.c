@@ -75,42 +75,66 @@ int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old)
 	return rc;
 }
 
-/* A verdict of a program is input like any other */
-static int smc_ulp_verdict(const struct smc_ulp_ops *ops, const char *op, int verdict)
+/**
+ * smc_ulp_policy_error() - a program returned what is no verdict
+ * @sk: the sock it was asked about
+ * @policy: name of the policy
+ * @op: the callback
+ * @verdict: what it returned
+ * @taken_as: what is done instead
+ *
+ * Context: any.
+ */
+void smc_ulp_policy_error(const struct sock *sk, const char *policy, const char *op, int verdict,
+			  const char *taken_as)
 {
-	if (verdict >= SMC_ULP_PASS && verdict <= SMC_ULP_DENY)
-		return verdict;
-	pr_warn_ratelimited("policy %s: %s returned %d, which is no verdict; taken as DENY\n",
-			    ops->name, op, verdict);
-	return SMC_ULP_DENY;
+	atomic_inc(&smc_ulp_pernet(sock_net(sk))->policy_errors);
+	pr_warn_ratelimited("policy %s: %s returned %d, which is no verdict; taken as %s\n", policy,
+			    op, verdict, taken_as);
+}
+
+/* A verdict of a program is input like any other; @max is the last one that @op may give */
+static struct smc_ulp_decision smc_ulp_verdict(const struct sock *sk, const struct smc_ulp_ops *ops,
+					       const char *op, int verdict,
+					       enum smc_ulp_verdict max)
+{
+	struct smc_ulp_decision d = { .verdict = SMC_ULP_DENY };
+
+	if (verdict >= 0 && (verdict & SMC_ULP_VERDICT_MASK) <= max) {
+		d.verdict = verdict & SMC_ULP_VERDICT_MASK;
+		d.rule = verdict >> SMC_ULP_RULE_SHIFT;
+	} else {
+		smc_ulp_policy_error(sk, ops->name, op, verdict, "DENY");
+	}
+	return d;
 }
 
 /**
- * smc_ulp_policy_init_verdict() - may the ULP be attached?
+ * smc_ulp_policy_init() - may the ULP be attached?
  * @sk: the sock
  * @origin: who asks
  *
  * Without a policy, or when it has no opinion, a kfunc is obeyed (the BPF program that called it
  * is the decision) and a setsockopt() as the sysctl net.smc_ulp.default says.
  *
- * Context: any; socket lock held or @sk is being created. Return: 0 or -EACCES.
+ * Context: any; socket lock held or @sk is being created. Return: ALLOW or DENY.
  */
-int smc_ulp_policy_init_verdict(struct sock *sk, enum smc_ulp_origin origin)
+struct smc_ulp_decision smc_ulp_policy_init(struct sock *sk, enum smc_ulp_origin origin)
 {
-	int verdict = SMC_ULP_PASS;
+	struct smc_ulp_decision d = { .verdict = SMC_ULP_PASS };
 	struct smc_ulp_ops *ops;
 
 	rcu_read_lock();
 	ops = rcu_dereference(smc_ulp_policy);
 	if (ops && ops->init)
-		verdict = smc_ulp_verdict(ops, "init", ops->init(sk, origin));
+		d = smc_ulp_verdict(sk, ops, "init", ops->init(sk, origin), SMC_ULP_DENY);
 	rcu_read_unlock();
 
-	if (verdict == SMC_ULP_PASS)
-		verdict = origin == SMC_ULP_ORIGIN_SETSOCKOPT &&
-			  !READ_ONCE(smc_ulp_pernet(sock_net(sk))->default_verdict) ?
-			  SMC_ULP_DENY : SMC_ULP_ALLOW;
-	return verdict == SMC_ULP_ALLOW ? 0 : -EACCES;
+	if (d.verdict == SMC_ULP_PASS)
+		d.verdict = origin == SMC_ULP_ORIGIN_SETSOCKOPT &&
+			    !READ_ONCE(smc_ulp_pernet(sock_net(sk))->default_verdict) ?
+			    SMC_ULP_DENY : SMC_ULP_ALLOW;
+	return d;
 }
 
 /* v4-mapped addresses are shown as IPv4 */
@@ -134,12 +158,13 @@ static void smc_ulp_tuple_local(struct smc_ulp_tuple *t, const struct sock *sk)
  * @uaddr: destination as the caller of connect(2) gave it; checked here
  * @addr_len: its length
  *
- * Context: socket lock held. Return: true when it may.
+ * Context: socket lock held. Return: ALLOW, DENY or REQUIRE.
  */
-bool smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr, int addr_len)
+struct smc_ulp_decision smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr,
+					       int addr_len)
 {
+	struct smc_ulp_decision d = { .verdict = SMC_ULP_PASS };
 	struct smc_ulp_tuple t = { .role = SMC_ULP_CLIENT };
-	int verdict = SMC_ULP_PASS;
 	struct smc_ulp_ops *ops;
 
 	if (addr_len >= (int)sizeof(struct sockaddr_in) && uaddr->sa_family == AF_INET) {
@@ -160,28 +185,31 @@ bool smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr, int a
 		}
 		t.remote_port = ntohs(sin6->sin6_port);
 	} else {
-		return false;	/* connect(2) is going to refuse it */
+		d.verdict = SMC_ULP_DENY;	/* connect(2) is going to refuse it */
+		return d;
 	}
 	smc_ulp_tuple_local(&t, sk);
 
 	rcu_read_lock();
 	ops = rcu_dereference(smc_ulp_policy);
 	if (ops && ops->connect)
-		verdict = smc_ulp_verdict(ops, "connect", ops->connect(sk, &t));
+		d = smc_ulp_verdict(sk, ops, "connect", ops->connect(sk, &t), SMC_ULP_REQUIRE);
 	rcu_read_unlock();
-	return verdict != SMC_ULP_DENY;
+	if (d.verdict == SMC_ULP_PASS)
+		d.verdict = SMC_ULP_ALLOW;
+	return d;
 }
 
 /**
  * smc_ulp_policy_listen() - may the listener offer SMC?
  * @sk: the sock, bound or not
  *
- * Context: socket lock held. Return: true when it may.
+ * Context: socket lock held. Return: ALLOW, DENY or REQUIRE.
  */
-bool smc_ulp_policy_listen(struct sock *sk)
+struct smc_ulp_decision smc_ulp_policy_listen(struct sock *sk)
 {
 	struct smc_ulp_tuple t = { .role = SMC_ULP_SERVER, .family = sk->sk_family };
-	int verdict = SMC_ULP_PASS;
+	struct smc_ulp_decision d = { .verdict = SMC_ULP_PASS };
 	struct smc_ulp_ops *ops;
 
 #if IS_ENABLED(CONFIG_IPV6)
@@ -193,9 +221,11 @@ bool smc_ulp_policy_listen(struct sock *sk)
 	rcu_read_lock();
 	ops = rcu_dereference(smc_ulp_policy);
 	if (ops && ops->listen)
-		verdict = smc_ulp_verdict(ops, "listen", ops->listen(sk, &t));
+		d = smc_ulp_verdict(sk, ops, "listen", ops->listen(sk, &t), SMC_ULP_REQUIRE);
 	rcu_read_unlock();
-	return verdict != SMC_ULP_DENY;
+	if (d.verdict == SMC_ULP_PASS)
+		d.verdict = SMC_ULP_ALLOW;
+	return d;
 }
 
 /**
@@ -219,11 +249,11 @@ void smc_ulp_policy_established(struct sock *sk, const struct smc_ulp_result *re
 /**
  * smc_ulp_policy_fallback() - SMC did not happen
  * @sk: the sock, held
- * @res: outcome with the reason
+ * @res: outcome with the reason; gets the rule of an abort
  *
  * Context: any. Return: true when the connection goes on over TCP.
  */
-bool smc_ulp_policy_fallback(struct sock *sk, const struct smc_ulp_result *res)
+bool smc_ulp_policy_fallback(struct sock *sk, struct smc_ulp_result *res)
 {
 	int verdict = SMC_ULP_GO_ON;
 	struct smc_ulp_ops *ops;
@@ -232,14 +262,16 @@ bool smc_ulp_policy_fallback(struct sock *sk, const struct smc_ulp_result *res)
 	ops = rcu_dereference(smc_ulp_policy);
 	if (ops && ops->fallback) {
 		verdict = ops->fallback(sk, res);
-		if (verdict != SMC_ULP_GO_ON && verdict != SMC_ULP_ABORT) {
-			pr_warn_ratelimited("policy %s: fallback returned %d, which is no verdict; the connection goes on\n",
-					    ops->name, verdict);
+		if (verdict < 0 || (verdict & SMC_ULP_VERDICT_MASK) > SMC_ULP_ABORT) {
+			smc_ulp_policy_error(sk, ops->name, "fallback", verdict, "GO_ON");
 			verdict = SMC_ULP_GO_ON;
 		}
 	}
 	rcu_read_unlock();
-	return verdict == SMC_ULP_GO_ON;
+	if ((verdict & SMC_ULP_VERDICT_MASK) == SMC_ULP_GO_ON)
+		return true;
+	res->rule = verdict >> SMC_ULP_RULE_SHIFT;
+	return false;
 }
 
 /**

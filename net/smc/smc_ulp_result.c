@@ -97,6 +97,7 @@ void smc_ulp_result_snapshot(struct smc_ulp_ctx *ctx, struct sock *sk,
 	res->origin = ctx->origin;
 	res->cookie = smc_ulp_cookie(sk);
 	res->reason = ctx->reason;
+	res->rule = ctx->rule;
 	res->error = rc < 0 ? rc : 0;
 	if (ctx->started)
 		res->handshake_ns = ktime_to_ns(ktime_sub(ctx->ended, ctx->started));

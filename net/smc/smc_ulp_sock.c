@@ -133,25 +133,34 @@ static bool smc_ulp_linked(const struct sock *msk)
 
 /* connect(2) */
 
-/* Decide before the first SYN. Socket lock held. */
-static void smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
-				    const struct sockaddr *uaddr, int len)
+/* Decide before the first SYN. Socket lock held. Returns what connect(2) is to fail with, or 0. */
+static int smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
+				   const struct sockaddr *uaddr, int len)
 {
+	struct smc_ulp_decision d;
+	bool can;
+
 	/* what TCP is going to refuse is no connect: the socket stays as it is */
 	if (len < (sk->sk_family == AF_INET6 ? SIN6_LEN_RFC2133 : sizeof(struct sockaddr_in)) ||
 	    uaddr->sa_family != sk->sk_family)
-		return;
+		return 0;
+	d = smc_ulp_policy_connect(sk, uaddr, len);
 	/* one that has listened is TCP from here on: its hidden listener has to go */
-	if (ctx->phase == SMC_ULP_LISTEN || !smc_ulp_eligible(sk) ||
-	    !smc_ulp_policy_connect(sk, uaddr, len)) {
+	can = ctx->phase != SMC_ULP_LISTEN && smc_ulp_eligible(sk);
+	if (!can && d.verdict == SMC_ULP_REQUIRE)
+		return -EOPNOTSUPP;
+	if (!can || d.verdict == SMC_ULP_DENY) {
 		smc_ulp_detach(sk, ctx);
-		return;
+		return 0;
 	}
+	ctx->require = d.verdict == SMC_ULP_REQUIRE;
+	ctx->rule = d.rule;
 	ctx->error = 0;
 	tcp_sk(sk)->syn_smc = 1;
 	spin_lock_bh(&ctx->lock);
 	WRITE_ONCE(ctx->phase, SMC_ULP_CONN);
 	spin_unlock_bh(&ctx->lock);
+	return 0;
 }
 
 /* Still attached to @sk? Socket lock held. */
@@ -196,7 +205,9 @@ static int smc_ulp_connect_locked(struct smc_ulp_ctx *ctx, struct socket *sock,
 		sock->state = SS_CONNECTED;
 		return 0;
 	} else if (sock->state == SS_UNCONNECTED && sk->sk_state == TCP_CLOSE) {
-		smc_ulp_connect_prepare(ctx, sk, uaddr, len);
+		rc = smc_ulp_connect_prepare(ctx, sk, uaddr, len);
+		if (rc)
+			return rc;
 	}
 	rc = __inet_stream_connect(sock, uaddr, len, flags, 0);
 	if (!smc_ulp_attached(ctx, sk))
@@ -276,20 +287,26 @@ static int smc_ulp_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 
 /* listen(2), accept(2) */
 
-/* Make a listener of @sk, or detach. Returns true when it is one. */
-static bool smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
+/* Make a listener of @sk, or detach. Returns 1 when it is one, or what listen(2) fails with */
+static int smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
 {
+	struct smc_ulp_decision d = {};
 	struct smc_ulp_listener *l;
 	struct sock *sk = sock->sk;
-	bool go = false;
+	int go = 0;
 
 	lock_sock(sk);
 	if (smc_ulp_attached(ctx, sk) && sock->state == SS_UNCONNECTED)
 		smc_ulp_connect_failed(ctx, sk);
 	if (smc_ulp_attached(ctx, sk) && ctx->phase == SMC_ULP_IDLE &&
 	    sk->sk_state == TCP_CLOSE && sock->state == SS_UNCONNECTED) {
-		go = smc_ulp_eligible(sk) && smc_ulp_policy_listen(sk);
-		if (go) {
+		d = smc_ulp_policy_listen(sk);
+		go = d.verdict != SMC_ULP_DENY && smc_ulp_eligible(sk);
+		if (!go && d.verdict == SMC_ULP_REQUIRE) {
+			go = -EOPNOTSUPP;
+		} else if (go) {
+			ctx->require = d.verdict == SMC_ULP_REQUIRE;
+			ctx->rule = d.rule;
 			spin_lock_bh(&ctx->lock);
 			ctx->role = SMC_ULP_SERVER;
 			WRITE_ONCE(ctx->phase, SMC_ULP_LISTEN);
@@ -299,18 +316,17 @@ static bool smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
 		}
 	}
 	release_sock(sk);
-	if (!go)
-		return false;
+	if (go <= 0)
+		return go;
 
 	l = smc_ulp_listener_create(sk, ctx->v6);
 	lock_sock(sk);
 	if (!smc_ulp_attached(ctx, sk)) {	/* another thread's connect(2) */
-		go = false;
+		go = 0;
 	} else if (IS_ERR(l)) {
-		pr_warn_ratelimited("listener stays plain TCP: no SMC listener (%ld)\n",
-				    PTR_ERR(l));
+		pr_warn_ratelimited("no SMC listener (%ld)\n", PTR_ERR(l));
 		smc_ulp_detach(sk, ctx);
-		go = false;
+		go = d.verdict == SMC_ULP_REQUIRE ? -EOPNOTSUPP : 0;
 	} else {
 		spin_lock_bh(&ctx->lock);
 		WRITE_ONCE(ctx->l, l);
@@ -319,7 +335,7 @@ static bool smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
 		tcp_sk(sk)->syn_smc = 1;
 	}
 	release_sock(sk);
-	if (!go && !IS_ERR(l))
+	if (go <= 0 && !IS_ERR(l))
 		smc_ulp_listener_teardown(l);
 	return go;
 }
@@ -328,13 +344,12 @@ static int smc_ulp_listen(struct socket *sock, int backlog)
 {
 	struct smc_ulp_op op = smc_ulp_op_begin(sock);
 	struct sock *sk = sock->sk;
-	bool fresh = false;
-	int rc;
+	int fresh = 0, rc;
 
 	if (op.ctx)
 		fresh = smc_ulp_listen_prepare(op.ctx, sock);
-	rc = smc_ulp_base(sock)->listen(sock, backlog);
-	if (rc && fresh) {
+	rc = fresh < 0 ? fresh : smc_ulp_base(sock)->listen(sock, backlog);
+	if (rc && fresh > 0) {
 		lock_sock(sk);
 		if (smc_ulp_attached(op.ctx, sk) && sk->sk_state == TCP_CLOSE)
 			smc_ulp_detach(sk, op.ctx);

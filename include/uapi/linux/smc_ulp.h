@@ -16,18 +16,22 @@
 #define SMC_ULP_POLICY_NAME_LEN	16	/* including the terminating NUL */
 
 /**
- * enum smc_ulp_verdict - what smc_ulp_ops::init, ::connect and ::listen may return
- * @SMC_ULP_PASS: no opinion; what happens without a policy happens
+ * enum smc_ulp_verdict - what smc_ulp_ops::init, ::connect, ::listen and ::syn may return
+ * @SMC_ULP_PASS: no opinion: the policy of the next wider scope is asked; what happens without a
+ *	policy happens when that was the widest
  * @SMC_ULP_ALLOW: the connection may become SMC
  * @SMC_ULP_DENY: the connection stays TCP, at no further cost
+ * @SMC_ULP_REQUIRE: SMC or nothing; connect and listen only, see struct smc_ulp_ops
  *
  * Any other value is a policy error: it is counted, logged (rate limited) and taken as
- * %SMC_ULP_DENY.
+ * %SMC_ULP_DENY. The number of the rule that decided may travel in the upper bits, see
+ * SMC_ULP_RULE().
  */
 enum smc_ulp_verdict {
 	SMC_ULP_PASS	= 0,
 	SMC_ULP_ALLOW	= 1,
 	SMC_ULP_DENY	= 2,
+	SMC_ULP_REQUIRE	= 3,
 };
 
 /**
@@ -35,12 +39,24 @@ enum smc_ulp_verdict {
  * @SMC_ULP_GO_ON: the connection goes on over TCP
  * @SMC_ULP_ABORT: the connection is reset, the program sees ECONNABORTED
  *
- * Any other value is a policy error and is taken as %SMC_ULP_GO_ON.
+ * Any other value is a policy error and is taken as %SMC_ULP_GO_ON. May carry a rule as well.
  */
 enum smc_ulp_fallback_verdict {
 	SMC_ULP_GO_ON	= 0,
 	SMC_ULP_ABORT	= 1,
 };
+
+#define SMC_ULP_VERDICT_MASK	0xff
+#define SMC_ULP_RULE_SHIFT	8
+#define SMC_ULP_RULE_MAX	0x7fffff
+
+/*
+ * SMC_ULP_RULE(verdict, rule) - a verdict that says which rule of the policy gave it
+ *
+ * Rules are numbers that the policy chooses, up to SMC_ULP_RULE_MAX; 0 is none. Tools show them:
+ * smc_ulp_result::rule, tracepoints.
+ */
+#define SMC_ULP_RULE(verdict, rule)	((verdict) | (rule) << SMC_ULP_RULE_SHIFT)
 
 /**
  * enum smc_ulp_origin - who attached the ULP to a socket
@@ -49,6 +65,7 @@ enum smc_ulp_fallback_verdict {
  * @SMC_ULP_ORIGIN_BIND: a cgroup/bind4 or bind6 BPF program
  * @SMC_ULP_ORIGIN_CONNECT: a cgroup/connect4 or connect6 BPF program, inside connect(2)
  * @SMC_ULP_ORIGIN_ACCEPT: the child of a listener that has the ULP
+ * @SMC_ULP_ORIGIN_SOCKOPT: a cgroup/setsockopt BPF program
  */
 enum smc_ulp_origin {
 	SMC_ULP_ORIGIN_SETSOCKOPT	= 0,
@@ -56,7 +73,30 @@ enum smc_ulp_origin {
 	SMC_ULP_ORIGIN_BIND		= 2,
 	SMC_ULP_ORIGIN_CONNECT		= 3,
 	SMC_ULP_ORIGIN_ACCEPT		= 4,
+	SMC_ULP_ORIGIN_SOCKOPT		= 5,
 };
+
+/**
+ * enum smc_ulp_reason - why a connection is TCP, where it is this ULP that knows
+ * @SMC_ULP_REASON_POLICY: a policy said no
+ * @SMC_ULP_REASON_SOCKET: the socket uses something that SMC does not have: TCP fast open,
+ *	SO_ZEROCOPY, SO_PEEK_OFF, TCP_REPAIR, an IPsec policy
+ * @SMC_ULP_REASON_BUSY: too many handshakes in flight on the listener, or its accept queue is long
+ * @SMC_ULP_REASON_CROSSED: simultaneous open, or a connection of a socket to itself
+ * @SMC_ULP_REASON_MIGRATE: reuseport migration could give the connection to another listener
+ *
+ * All other reasons are SMC_CLC_DECL_* codes of the kernel's net/smc/smc_clc.h; 0x03010000 is "the
+ * peer has no SMC".
+ */
+enum smc_ulp_reason {
+	SMC_ULP_REASON_POLICY	= 0x0b010000,
+	SMC_ULP_REASON_SOCKET	= 0x0b020000,
+	SMC_ULP_REASON_BUSY	= 0x0b030000,
+	SMC_ULP_REASON_CROSSED	= 0x0b040000,
+	SMC_ULP_REASON_MIGRATE	= 0x0b050000,
+};
+
+#define SMC_ULP_SCRATCH_SIZE	64	/* bytes per connection, see bpf_smc_ulp_scratch() */
 
 /**
  * enum smc_ulp_mode - what carries the data of a connection
@@ -86,7 +126,8 @@ enum smc_ulp_role {
 
 /**
  * struct smc_ulp_tuple - the addresses a verdict is asked for
- * @family: AF_INET or AF_INET6; a v4-mapped IPv6 address is given as AF_INET
+ * @family: AF_INET or AF_INET6; a v4-mapped IPv6 address is given as AF_INET, as is a SYN that
+ *	came over IPv4
  * @role: enum smc_ulp_role
  * @local_port: host byte order; 0 when not chosen yet
  * @remote_port: host byte order; 0 at listen
@@ -113,15 +154,17 @@ struct smc_ulp_tuple {
  * @release: release of SMC version 2 (0 is 2.0, 1 is 2.1)
  * @peer_os: 1 z/OS, 2 Linux, 3 AIX; 0 unknown (known after a v2 first contact only)
  * @vlan_id: VLAN of the link group, 0 when none
- * @reason: why it is TCP: an SMC_CLC_DECL_* code of the kernel's net/smc/smc_clc.h
- *	(0x03010000 for a peer without SMC), 0 when it is SMC or failed with @error
+ * @reason: why it is TCP: enum smc_ulp_reason or an SMC_CLC_DECL_* code of the kernel's
+ *	net/smc/smc_clc.h (0x03010000 for a peer without SMC), 0 when it is SMC or failed with
+ *	@error
  * @peer_diagnosis: reason code the peer sent when it declined
  * @error: negative errno when the handshake broke the connection, else 0
  * @lgr_id: id of the SMC link group
  * @sndbuf: send buffer, bytes
  * @rcvbuf: receive buffer (RMB or DMB), bytes
  * @peer_rcvbuf: the peer's receive buffer, bytes
- * @reserved: zero
+ * @rule: the rule that decided, as the policy numbers them, see SMC_ULP_RULE(); 0 none. Of the
+ *	last verdict about this connection: at attach, connect, or listen and SYN
  * @handshake_ns: CLC handshake, nanoseconds
  * @tx_bytes: bytes the program sent over SMC so far
  * @rx_bytes: bytes the program received over SMC so far
@@ -150,7 +193,7 @@ struct smc_ulp_result {
 	__u32	sndbuf;
 	__u32	rcvbuf;
 	__u32	peer_rcvbuf;
-	__u32	reserved;
+	__u32	rule;
 	__u64	handshake_ns;
 	__u64	tx_bytes;
 	__u64	rx_bytes;

@@ -257,6 +257,11 @@ static const struct {
 	{ "7", 7, true },
 	{ "minus_1", -1, true },
 	{ "big", 0x7fffffff, true },
+	{ "255", SMC_ULP_VERDICT_MASK, true },
+	{ "allow_rule", SMC_ULP_RULE(SMC_ULP_ALLOW, SMC_ULP_RULE_MAX), false },
+	{ "deny_rule", SMC_ULP_RULE(SMC_ULP_DENY, 1), true },
+	{ "7_rule", SMC_ULP_RULE(7, 1), true },
+	{ "allow_negative", (int)(0x80000000u | SMC_ULP_ALLOW), true },
 };
 
 /* What the SYN says, and whether the ULP is still there afterwards. */
@@ -656,6 +661,49 @@ TEST(policy_results, WORLD_SMC, 60, TEST_NEEDS_ULP)
 		results(SMC, ULP);
 	if (test__start_subtest("ulp_smc"))
 		results(ULP, SMC);
+}
+
+/* The rule that decided is part of what is known of a connection, whichever callback named it. */
+static void rule_of(struct policy *policy, struct pair *pair, __u32 client, __u32 server)
+{
+	const struct record *r;
+
+	r = policy_record(policy, CB_ESTABLISHED, sock_cookie(pair->client), 0);
+	if (ASSERT_OK_PTR(r, "established of the client"))
+		ASSERT_EQ(r->result.rule, client, "the client's rule");
+	r = policy_record(policy, CB_ESTABLISHED, sock_cookie(pair->server), 0);
+	if (ASSERT_OK_PTR(r, "established of the server"))
+		ASSERT_EQ(r->result.rule, server, "the server's rule");
+}
+
+TEST(policy_rules, WORLD_SMCD, 30, TEST_NEEDS_ULP)
+{
+	const struct record *r;
+	struct policy policy;
+	struct pair pair;
+
+	if (!policy_open(&policy, true))
+		return;
+	policy_set(&policy, CB_INIT, SMC_ULP_RULE(SMC_ULP_ALLOW, 1));
+	policy_set(&policy, CB_CONNECT, SMC_ULP_RULE(SMC_ULP_ALLOW, SMC_ULP_RULE_MAX));
+	policy_set(&policy, CB_LISTEN, SMC_ULP_RULE(SMC_ULP_PASS, 3));
+	if (test__start_subtest("smc") && pair_make(&pair, ULP, ULP, V4)) {
+		rule_of(&policy, &pair, SMC_ULP_RULE_MAX, 3);
+		pair_close(&pair);
+	}
+	policy_set(&policy, CB_CONNECT, SMC_ULP_ALLOW);
+	if (test__start_subtest("none") && pair_make(&pair, ULP, ULP, V4)) {
+		rule_of(&policy, &pair, 0, 3);
+		pair_close(&pair);
+	}
+	policy_set(&policy, CB_CONNECT, SMC_ULP_RULE(SMC_ULP_ALLOW, 4));
+	if (test__start_subtest("tcp") && pair_make(&pair, TCP, ULP, V4)) {
+		r = policy_record(&policy, CB_FALLBACK, sock_cookie(pair.client), 0);
+		if (ASSERT_OK_PTR(r, "fallback"))
+			ASSERT_EQ(r->result.rule, 4, "rule");
+		pair_close(&pair);
+	}
+	policy_close(&policy);
 }
 
 /* --- under traffic -------------------------------------------------------------------------------- */

@@ -21,10 +21,14 @@ struct smc_ulp_ops {
 	int (*init)(struct sock *sk, __u32 origin);
 	int (*connect)(struct sock *sk, const struct smc_ulp_tuple *tuple);
 	int (*listen)(struct sock *sk, const struct smc_ulp_tuple *tuple);
+	int (*syn)(struct sock *sk, const struct smc_ulp_tuple *tuple);
 	void (*established)(struct sock *sk, const struct smc_ulp_result *result);
 	int (*fallback)(struct sock *sk, const struct smc_ulp_result *result);
 	void (*release)(struct sock *sk, const struct smc_ulp_result *result);
 	char name[SMC_ULP_POLICY_NAME_LEN];
+	__u32 flags;
+	__u64 cgroup_id;
+	__u64 netns_cookie;
 } __attribute__((preserve_access_index));
 
 extern int bpf_smc_ulp_attach_create(struct sock *sk) __ksym;
