@@ -23,6 +23,9 @@
 #include <net/tcp.h>
 #include <net/smc_ulp.h>
 
+#include "smc_ulp_stat.h"
+
+#define SMC_ULP_DECL_MEM	0x01010000	/* SMC_CLC_DECL_MEM of net/smc/smc_clc.h */
 #define SMC_ULP_DECL_PEERNOSMC	0x03010000	/* SMC_CLC_DECL_PEERNOSMC of net/smc/smc_clc.h */
 #define SMC_ULP_MAX_PENDING	128		/* handshakes in flight per listener */
 #define SMC_ULP_UNQUEUE_BATCH	16		/* children for one hold of the listener's slock */
@@ -52,6 +55,15 @@ enum smc_ulp_phase {
 	SMC_ULP_DEAD,
 };
 
+/* The callbacks of struct smc_ulp_ops that give verdicts, as tracepoints number them */
+enum smc_ulp_callback {
+	SMC_ULP_CB_INIT,
+	SMC_ULP_CB_CONNECT,
+	SMC_ULP_CB_LISTEN,
+	SMC_ULP_CB_SYN,
+	SMC_ULP_CB_FALLBACK,
+};
+
 struct smc_ulp_listener;
 
 /**
@@ -79,7 +91,7 @@ struct smc_ulp_listener;
  * @require: the policy wants SMC or nothing: at connect, or for the children of a listener
  * @cancel: the CLC handshake has to end now
  * @error: negative errno of the last failed handshake
- * @reason: why it became TCP
+ * @reason: why it became TCP without a CLC handshake
  * @rule: the rule that gave the last verdict
  * @wseq: write_seq of @sk as the handshake knows it
  * @rseq: copied_seq of @sk as the handshake knows it
@@ -123,8 +135,10 @@ struct smc_ulp_ctx {
 	u32			rule;
 	u32			wseq;
 	u32			rseq;
-	int			late_rc;
-	int			writable;
+	union {
+		int		late_rc;
+		int		writable;
+	};
 	unsigned long		clc_deadline;
 	wait_queue_head_t	wq;
 	void			(*sk_data_ready)(struct sock *sk);
@@ -186,8 +200,8 @@ struct smc_ulp_listener {
 struct smc_ulp_net {
 	int			default_verdict;
 	int			clc_timeout_ms;
-	atomic_t		policy_errors;
 	struct ctl_table_header	*sysctl;
+	DEFINE_SNMP_STAT(struct smc_ulp_mib, stat);
 };
 
 /* ctx.c: attach, detach, life of the ctx */
@@ -286,6 +300,19 @@ void smc_ulp_policy_release(struct sock *sk, const struct smc_ulp_result *res);
 int smc_ulp_policy_register(struct smc_ulp_ops *ops);
 void smc_ulp_policy_unregister(struct smc_ulp_ops *ops);
 int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old);
+
+/* trace.c: tracepoints and counters */
+void smc_ulp_tuple_of(const struct sock *sk, struct smc_ulp_tuple *t);
+int smc_ulp_tell_attach(struct sock *sk, enum smc_ulp_origin origin, int rc);
+void smc_ulp_tell_verdict(struct sock *sk, enum smc_ulp_callback callback, const char *policy,
+			  int verdict, u32 rule, const struct smc_ulp_tuple *tuple);
+void smc_ulp_tell_handshake(struct smc_ulp_ctx *ctx, struct sock *sk);
+void smc_ulp_tell_outcome(struct smc_ulp_ctx *ctx, struct sock *sk, int rc,
+			  const struct smc_ulp_result *res);
+void smc_ulp_tell_plain(struct smc_ulp_ctx *ctx, struct sock *sk, u32 reason, int error);
+void smc_ulp_tell_close(struct smc_ulp_ctx *ctx, struct sock *sk);
+void smc_ulp_tell_refuse(struct sock *sk, const struct smc_ulp_tuple *tuple, u32 reason,
+			 bool reset);
 
 /* bpf.c: struct_ops type and kfuncs; the latter are called by BPF programs only */
 struct bpf_sock_addr_kern;

@@ -230,12 +230,8 @@ void smc_ulp_release(struct sock *sk)
 
 	if (!ctx)
 		return;		/* a child for which there was no memory */
-	if (ctx->phase == SMC_ULP_ACTIVE && ctx->result) {	/* never accepted */
-		struct smc_ulp_result res = *ctx->result;
-
-		smc_ulp_result_live(ctx, &res);
-		smc_ulp_policy_release(sk, &res);
-	}
+	if (ctx->phase == SMC_ULP_ACTIVE && ctx->result)	/* never accepted */
+		smc_ulp_tell_close(ctx, sk);
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
 	smc_ulp_unbind(ctx, SMC_ULP_DEAD);
 }
@@ -366,7 +362,7 @@ int smc_ulp_attach(struct sock *sk, enum smc_ulp_origin origin)
 	struct smc_ulp_ctx *ctx;
 	int rc;
 
-	rc = smc_ulp_attach_check(sk, origin, &ctx);
+	rc = smc_ulp_tell_attach(sk, origin, smc_ulp_attach_check(sk, origin, &ctx));
 	if (rc)
 		return rc;
 	if (origin != SMC_ULP_ORIGIN_SETSOCKOPT)
@@ -378,26 +374,12 @@ int smc_ulp_attach(struct sock *sk, enum smc_ulp_origin origin)
 	return 0;
 }
 
-/**
- * smc_ulp_attach_connecting() - attach inside connect(2), from a cgroup/connect4 or 6 program
- * @sk: the sock, which is about to send its SYN
- * @uaddr: where to
- * @addr_len: its length
- *
- * The connect(2) that is running entered through the base ops and knows nothing of us. So nobody
- * else may be inside an operation on this socket, or may have fetched the base ops.
- *
- * Context: never sleeps; socket lock held, inside __inet_stream_connect().
- * Return: as smc_ulp_attach(), and -EBUSY when the descriptor is shared with a dup, a fork or an
- * operation in flight.
- */
-int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int addr_len)
+static int smc_ulp_attach_now(struct sock *sk, const struct sockaddr *uaddr, int addr_len)
 {
 	struct smc_ulp_decision d;
 	struct smc_ulp_ctx *ctx;
 	int rc;
 
-	sock_owned_by_me(sk);
 	rc = smc_ulp_attachable(sk);
 	if (rc)
 		return rc;
@@ -427,6 +409,26 @@ int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int
 	ctx->keep = smc_ulp_threads();
 	WRITE_ONCE(inet_csk(sk)->icsk_ulp_ops, &smc_ulp_tcp_ops);
 	return 0;
+}
+
+/**
+ * smc_ulp_attach_connecting() - attach inside connect(2), from a cgroup/connect4 or 6 program
+ * @sk: the sock, which is about to send its SYN
+ * @uaddr: where to
+ * @addr_len: its length
+ *
+ * The connect(2) that is running entered through the base ops and knows nothing of us. So nobody
+ * else may be inside an operation on this socket, or may have fetched the base ops.
+ *
+ * Context: never sleeps; socket lock held, inside __inet_stream_connect().
+ * Return: as smc_ulp_attach(), and -EBUSY when the descriptor is shared with a dup, a fork or an
+ * operation in flight.
+ */
+int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int addr_len)
+{
+	sock_owned_by_me(sk);
+	return smc_ulp_tell_attach(sk, SMC_ULP_ORIGIN_CONNECT,
+				   smc_ulp_attach_now(sk, uaddr, addr_len));
 }
 
 /* tcp_ulp_ops::init: setsockopt(TCP_ULP), socket lock held */

@@ -119,6 +119,7 @@ static void smc_ulp_client_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 	if (tcp_sk(sk)->syn_smc && !smc_ulp_crossed_syns(sk)) {
 		smc_ulp_handshake_hook(ctx, sk);
 		smc_ulp_handshake_begin(ctx, sk);
+		smc_ulp_tell_handshake(ctx, sk);
 		INIT_WORK(&ctx->work, smc_ulp_handshake_work);
 		queue_work(smc_ulp_hs_wq, &ctx->work);
 		return;
@@ -127,6 +128,7 @@ static void smc_ulp_client_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 	ctx->reason = reason;
 	smc_ulp_result_snapshot(ctx, sk, NULL, 1, &res);
 	if (smc_ulp_policy_fallback(sk, &res) && !ctx->require) {
+		smc_ulp_tell_outcome(ctx, sk, 1, &res);
 		smc_ulp_detach(sk, ctx);
 		return;
 	}
@@ -311,10 +313,7 @@ static void smc_ulp_close_late(struct smc_ulp_ctx *ctx, struct socket *closer, b
 	struct sock *sk = closer->sk;
 
 	if (active) {
-		struct smc_ulp_result res = *ctx->result;
-
-		smc_ulp_result_live(ctx, &res);
-		smc_ulp_policy_release(sk, &res);
+		smc_ulp_tell_close(ctx, sk);
 		smc_ulp_sidecar_close(ctx, sk);
 	}
 	/* nobody waits for this close: do not linger in a worker */
@@ -325,12 +324,27 @@ static void smc_ulp_close_late(struct smc_ulp_ctx *ctx, struct socket *closer, b
 	sock_release(closer);
 }
 
+/* Before the program can know of the outcome. Socket lock held. */
+static void smc_ulp_finish_tell(struct smc_ulp_ctx *ctx, struct sock *sk, int rc, bool refused,
+				struct smc_ulp_result *res)
+{
+	if (rc < 0) {
+		res->mode = SMC_ULP_MODE_TCP;
+		res->error = rc;
+	}
+	smc_ulp_tell_outcome(ctx, sk, refused ? 1 : rc, res);
+	if (refused)
+		smc_ulp_tell_refuse(sk, NULL, SMC_ULP_REASON_POLICY, true);
+}
+
 /* What smc_ulp_finish() does; may wait for the socket lock of @sk as long as the user likes. */
 static void smc_ulp_finish_now(struct smc_ulp_ctx *ctx, struct sock *sk, struct socket *h, int rc)
 {
 	struct smc_ulp_result *snap = NULL, res;
 	struct request_sock *req;
 	struct socket *closer;
+	/* the policy was asked in BH, which could not abort it */
+	bool refused = ctx->reason;
 
 	smc_ulp_result_snapshot(ctx, sk, h, rc, &res);
 	if (!rc) {
@@ -338,6 +352,7 @@ static void smc_ulp_finish_now(struct smc_ulp_ctx *ctx, struct sock *sk, struct 
 		if (!snap)
 			rc = -ENOMEM;
 	} else if (rc > 0 && (!smc_ulp_policy_fallback(sk, &res) || ctx->require)) {
+		refused = true;
 		rc = -ECONNABORTED;
 	}
 
@@ -347,6 +362,8 @@ static void smc_ulp_finish_now(struct smc_ulp_ctx *ctx, struct sock *sk, struct 
 		rc = smc_ulp_catch_up(ctx, sk, h);
 	if (ctx->phase != SMC_ULP_HS) {
 		/* destroyed: its listener was closed just when accept(2) could have had it */
+		res.error = -ECONNRESET;
+		smc_ulp_tell_outcome(ctx, sk, -ECONNRESET, &res);
 		release_sock(sk);
 		kfree(snap);
 		if (h)
@@ -363,6 +380,7 @@ static void smc_ulp_finish_now(struct smc_ulp_ctx *ctx, struct sock *sk, struct 
 		if (!sk->sk_err)	/* the adapter may have taken that of a RST */
 			WRITE_ONCE(sk->sk_err, -rc);
 	}
+	smc_ulp_finish_tell(ctx, sk, rc, refused, &res);
 	closer = smc_ulp_switch(ctx, sk, h, rc, snap);
 	release_sock(sk);
 

@@ -411,6 +411,22 @@ static bool smc_ulp_may_migrate(const struct sock *lsk)
 	return prog && prog->expected_attach_type == BPF_SK_REUSEPORT_SELECT_OR_MIGRATE;
 }
 
+/* What speaks against SMC for all children of @lsk now: enum smc_ulp_reason, or 0 */
+static u32 smc_ulp_syn_refused(const struct sock *lsk, const struct smc_ulp_listener *l)
+{
+	u32 backlog = READ_ONCE(lsk->sk_ack_backlog);
+	u32 pending = READ_ONCE(l->nr_pending);
+
+	if (!smc_ulp_eligible(lsk))
+		return SMC_ULP_REASON_SOCKET;
+	if (smc_ulp_may_migrate(lsk))
+		return SMC_ULP_REASON_MIGRATE;
+	if (pending >= SMC_ULP_MAX_PENDING || backlog > SMC_ULP_MAX_ACCEPTQ ||
+	    backlog + pending > READ_ONCE(lsk->sk_max_ack_backlog))
+		return SMC_ULP_REASON_BUSY;
+	return 0;
+}
+
 /**
  * smc_ulp_hs_congested() - tcp_sock::smc_hs_congested of our listeners
  * @lsk: the user's listener
@@ -425,18 +441,20 @@ bool smc_ulp_hs_congested(const struct sock *lsk)
 	const struct inet_connection_sock *icsk = inet_csk(lsk);
 	const struct smc_ulp_listener *l;
 	const struct smc_ulp_ctx *ctx;
-	u32 backlog;
+	u32 reason;
 
 	ctx = rcu_dereference(icsk->icsk_ulp_data);
 	smp_rmb();	/* as in smc_ulp_ctx_get() */
 	if (READ_ONCE(icsk->icsk_ulp_ops) != &smc_ulp_tcp_ops || !ctx)
 		return true;
 	l = READ_ONCE(ctx->l);
-	if (!l || READ_ONCE(l->closing) || !smc_ulp_eligible(lsk) || smc_ulp_may_migrate(lsk))
+	if (!l || READ_ONCE(l->closing))
 		return true;
-	backlog = READ_ONCE(lsk->sk_ack_backlog);
-	return READ_ONCE(l->nr_pending) >= SMC_ULP_MAX_PENDING || backlog > SMC_ULP_MAX_ACCEPTQ ||
-	       backlog + READ_ONCE(l->nr_pending) > READ_ONCE(lsk->sk_max_ack_backlog);
+	reason = smc_ulp_syn_refused(lsk, l);
+	/* its counters and its cookie are all that is written to */
+	if (reason)
+		smc_ulp_tell_refuse((struct sock *)lsk, NULL, reason, false);
+	return reason;
 }
 
 /**
@@ -502,16 +520,21 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
 	struct smc_ulp_listener *l = ctx->l;
+	bool full;
 
 	local_bh_disable();
 	smc_ulp_handshake_begin(ctx, sk);
+	smc_ulp_tell_handshake(ctx, sk);
 	spin_lock(&l->lock);
 	/* the bound was checked for each SYN; many may have become ESTABLISHED since */
-	if (!l->closing && l->nr_pending < 2 * SMC_ULP_MAX_PENDING) {
+	full = l->nr_pending >= 2 * SMC_ULP_MAX_PENDING;
+	if (!l->closing && !full) {
 		ctx->pending = 1;
 		WRITE_ONCE(l->nr_pending, l->nr_pending + 1);
 	}
 	spin_unlock(&l->lock);
+	if (full)
+		smc_ulp_tell_refuse(sk, NULL, SMC_ULP_REASON_BUSY, true);
 	/* not in the queue: accept(2) was faster, the user's operations wait as a client's do */
 	if (ctx->pending && smc_ulp_try_unqueue(ctx, l->lsk, sk)) {
 		smc_ulp_child_start(ctx, l);
@@ -535,6 +558,7 @@ void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk)
  */
 void smc_ulp_child_kill(struct sock *sk)
 {
+	smc_ulp_tell_refuse(sk, NULL, SMC_ULP_DECL_MEM, true);
 	WRITE_ONCE(sk->sk_err, ECONNRESET);
 	tcp_done(sk);
 }

@@ -88,7 +88,7 @@ int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old)
 void smc_ulp_policy_error(const struct sock *sk, const char *policy, const char *op, int verdict,
 			  const char *taken_as)
 {
-	atomic_inc(&smc_ulp_pernet(sock_net(sk))->policy_errors);
+	SMC_ULP_INC(sock_net(sk), POLICYERROR);
 	pr_warn_ratelimited("policy %s: %s returned %d, which is no verdict; taken as %s\n", policy,
 			    op, verdict, taken_as);
 }
@@ -107,6 +107,14 @@ static struct smc_ulp_decision smc_ulp_verdict(const struct sock *sk, const stru
 		smc_ulp_policy_error(sk, ops->name, op, verdict, "DENY");
 	}
 	return d;
+}
+
+/* Tell of the decision of @ops, which is NULL when there is nobody to ask. RCU read lock. */
+static void smc_ulp_decided(struct sock *sk, enum smc_ulp_callback callback,
+			    const struct smc_ulp_ops *ops, struct smc_ulp_decision d,
+			    const struct smc_ulp_tuple *tuple)
+{
+	smc_ulp_tell_verdict(sk, callback, ops ? ops->name : "", d.verdict, d.rule, tuple);
 }
 
 /**
@@ -128,6 +136,7 @@ struct smc_ulp_decision smc_ulp_policy_init(struct sock *sk, enum smc_ulp_origin
 	ops = rcu_dereference(smc_ulp_policy);
 	if (ops && ops->init)
 		d = smc_ulp_verdict(sk, ops, "init", ops->init(sk, origin), SMC_ULP_DENY);
+	smc_ulp_decided(sk, SMC_ULP_CB_INIT, ops && ops->init ? ops : NULL, d, NULL);
 	rcu_read_unlock();
 
 	if (d.verdict == SMC_ULP_PASS)
@@ -194,6 +203,7 @@ struct smc_ulp_decision smc_ulp_policy_connect(struct sock *sk, const struct soc
 	ops = rcu_dereference(smc_ulp_policy);
 	if (ops && ops->connect)
 		d = smc_ulp_verdict(sk, ops, "connect", ops->connect(sk, &t), SMC_ULP_REQUIRE);
+	smc_ulp_decided(sk, SMC_ULP_CB_CONNECT, ops && ops->connect ? ops : NULL, d, &t);
 	rcu_read_unlock();
 	if (d.verdict == SMC_ULP_PASS)
 		d.verdict = SMC_ULP_ALLOW;
@@ -222,6 +232,7 @@ struct smc_ulp_decision smc_ulp_policy_listen(struct sock *sk)
 	ops = rcu_dereference(smc_ulp_policy);
 	if (ops && ops->listen)
 		d = smc_ulp_verdict(sk, ops, "listen", ops->listen(sk, &t), SMC_ULP_REQUIRE);
+	smc_ulp_decided(sk, SMC_ULP_CB_LISTEN, ops && ops->listen ? ops : NULL, d, &t);
 	rcu_read_unlock();
 	if (d.verdict == SMC_ULP_PASS)
 		d.verdict = SMC_ULP_ALLOW;
@@ -256,6 +267,7 @@ void smc_ulp_policy_established(struct sock *sk, const struct smc_ulp_result *re
 bool smc_ulp_policy_fallback(struct sock *sk, struct smc_ulp_result *res)
 {
 	int verdict = SMC_ULP_GO_ON;
+	struct smc_ulp_decision d;
 	struct smc_ulp_ops *ops;
 
 	rcu_read_lock();
@@ -267,10 +279,13 @@ bool smc_ulp_policy_fallback(struct sock *sk, struct smc_ulp_result *res)
 			verdict = SMC_ULP_GO_ON;
 		}
 	}
+	d.verdict = verdict & SMC_ULP_VERDICT_MASK;
+	d.rule = verdict >> SMC_ULP_RULE_SHIFT;
+	smc_ulp_decided(sk, SMC_ULP_CB_FALLBACK, ops && ops->fallback ? ops : NULL, d, NULL);
 	rcu_read_unlock();
-	if ((verdict & SMC_ULP_VERDICT_MASK) == SMC_ULP_GO_ON)
+	if ((int)d.verdict == SMC_ULP_GO_ON)
 		return true;
-	res->rule = verdict >> SMC_ULP_RULE_SHIFT;
+	res->rule = d.rule;
 	return false;
 }
 

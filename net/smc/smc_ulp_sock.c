@@ -139,6 +139,7 @@ static int smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
 {
 	struct smc_ulp_decision d;
 	bool can;
+	int rc;
 
 	/* what TCP is going to refuse is no connect: the socket stays as it is */
 	if (len < (sk->sk_family == AF_INET6 ? SIN6_LEN_RFC2133 : sizeof(struct sockaddr_in)) ||
@@ -147,9 +148,13 @@ static int smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
 	d = smc_ulp_policy_connect(sk, uaddr, len);
 	/* one that has listened is TCP from here on: its hidden listener has to go */
 	can = ctx->phase != SMC_ULP_LISTEN && smc_ulp_eligible(sk);
-	if (!can && d.verdict == SMC_ULP_REQUIRE)
-		return -EOPNOTSUPP;
 	if (!can || d.verdict == SMC_ULP_DENY) {
+		ctx->rule = d.rule;
+		rc = d.verdict == SMC_ULP_REQUIRE ? -EOPNOTSUPP : 0;
+		smc_ulp_tell_plain(ctx, sk, can ? SMC_ULP_REASON_POLICY : SMC_ULP_REASON_SOCKET,
+				   rc);
+		if (rc)
+			return rc;
 		smc_ulp_detach(sk, ctx);
 		return 0;
 	}
@@ -293,6 +298,7 @@ static int smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
 	struct smc_ulp_decision d = {};
 	struct smc_ulp_listener *l;
 	struct sock *sk = sock->sk;
+	bool can;
 	int go = 0;
 
 	lock_sock(sk);
@@ -301,17 +307,21 @@ static int smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
 	if (smc_ulp_attached(ctx, sk) && ctx->phase == SMC_ULP_IDLE &&
 	    sk->sk_state == TCP_CLOSE && sock->state == SS_UNCONNECTED) {
 		d = smc_ulp_policy_listen(sk);
-		go = d.verdict != SMC_ULP_DENY && smc_ulp_eligible(sk);
-		if (!go && d.verdict == SMC_ULP_REQUIRE) {
+		can = smc_ulp_eligible(sk);
+		go = d.verdict != SMC_ULP_DENY && can;
+		if (!go && d.verdict == SMC_ULP_REQUIRE)
 			go = -EOPNOTSUPP;
-		} else if (go) {
+		ctx->rule = d.rule;
+		if (go <= 0)
+			smc_ulp_tell_plain(ctx, sk, can ? SMC_ULP_REASON_POLICY :
+							  SMC_ULP_REASON_SOCKET, go);
+		if (go > 0) {
 			ctx->require = d.verdict == SMC_ULP_REQUIRE;
-			ctx->rule = d.rule;
 			spin_lock_bh(&ctx->lock);
 			ctx->role = SMC_ULP_SERVER;
 			WRITE_ONCE(ctx->phase, SMC_ULP_LISTEN);
 			spin_unlock_bh(&ctx->lock);
-		} else {
+		} else if (!go) {
 			smc_ulp_detach(sk, ctx);
 		}
 	}
@@ -833,15 +843,13 @@ static void smc_ulp_drain(struct socket *h, int left)
 /* Close the sidecar of @sk; afterwards TCP is closed as ever. */
 static void smc_ulp_release_active(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
-	struct smc_ulp_result res = *ctx->result;
 	struct socket *h = ctx->h;
 	bool unread;
 
-	smc_ulp_result_live(ctx, &res);
-	smc_ulp_policy_release(sk, &res);
+	smc_ulp_tell_close(ctx, sk);
 	unread = smc_ulp_unread(h->sk) > 0;
 	if (unread && (READ_ONCE(h->sk->sk_shutdown) & RCV_SHUTDOWN))
-		smc_ulp_drain(h, res.rcvbuf);
+		smc_ulp_drain(h, ctx->result->rcvbuf);
 	smc_ulp_sidecar_close(ctx, sk);
 	if (unread) {
 		/* TCP resets a connection that is closed with unread data */

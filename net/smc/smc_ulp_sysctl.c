@@ -39,22 +39,27 @@ static int __net_init smc_ulp_net_init(struct net *net)
 {
 	struct smc_ulp_net *un = smc_ulp_pernet(net);
 	struct ctl_table *table;
-	int i;
+	int i, rc;
 
+	rc = smc_ulp_stat_net_init(net);
+	if (rc)
+		return rc;
 	un->default_verdict = 1;
 	un->clc_timeout_ms = 1000;
 	table = kmemdup(smc_ulp_sysctl_table, sizeof(smc_ulp_sysctl_table), GFP_KERNEL);
 	if (!table)
-		return -ENOMEM;
+		goto err;
 	for (i = 0; i < ARRAY_SIZE(smc_ulp_sysctl_table); i++)
 		table[i].data = (char *)un + (unsigned long)table[i].data;
 	un->sysctl = register_net_sysctl_sz(net, "net/smc_ulp", table,
 					    ARRAY_SIZE(smc_ulp_sysctl_table));
-	if (!un->sysctl) {
-		kfree(table);
-		return -ENOMEM;
-	}
+	if (!un->sysctl)
+		goto err;
 	return 0;
+err:
+	kfree(table);
+	smc_ulp_stat_net_exit(net);
+	return -ENOMEM;
 }
 
 static void __net_exit smc_ulp_net_exit(struct net *net)
@@ -64,6 +69,7 @@ static void __net_exit smc_ulp_net_exit(struct net *net)
 
 	unregister_net_sysctl_table(un->sysctl);
 	kfree(table);
+	smc_ulp_stat_net_exit(net);
 }
 
 static struct pernet_operations smc_ulp_net_ops = {
