@@ -287,7 +287,7 @@ struct smc_ulp_decision {
 	u32			rule;
 };
 
-/* policy.c: the registered policy */
+/* policy.c: asking the policies */
 struct smc_ulp_decision smc_ulp_policy_init(struct sock *sk, enum smc_ulp_origin origin);
 struct smc_ulp_decision smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr,
 					       int addr_len);
@@ -297,9 +297,29 @@ void smc_ulp_policy_error(const struct sock *sk, const char *policy, const char 
 void smc_ulp_policy_established(struct sock *sk, const struct smc_ulp_result *res);
 bool smc_ulp_policy_fallback(struct sock *sk, struct smc_ulp_result *res);
 void smc_ulp_policy_release(struct sock *sk, const struct smc_ulp_result *res);
+
+enum smc_ulp_next {
+	SMC_ULP_NEXT_NETNS	= -1,
+	SMC_ULP_NEXT_HOST	= -2,
+	SMC_ULP_NEXT_NONE	= -3,
+};
+
+/**
+ * struct smc_ulp_scope - a search for the policies of a sock
+ * @sk: the sock
+ * @next: level of the cgroup to look at next, or enum smc_ulp_next
+ */
+struct smc_ulp_scope {
+	struct sock	*sk;
+	int		next;
+};
+
+/* scope.c: registered policies */
 int smc_ulp_policy_register(struct smc_ulp_ops *ops);
 void smc_ulp_policy_unregister(struct smc_ulp_ops *ops);
 int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old);
+void smc_ulp_scope_begin(struct smc_ulp_scope *scope, struct sock *sk);
+const struct smc_ulp_ops *smc_ulp_scope_next(struct smc_ulp_scope *scope);
 
 /* trace.c: tracepoints and counters */
 void smc_ulp_tuple_of(const struct sock *sk, struct smc_ulp_tuple *t);

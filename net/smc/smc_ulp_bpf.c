@@ -86,17 +86,28 @@ static int smc_ulp_bpf_init_member(const struct btf_type *t, const struct btf_me
 	const struct smc_ulp_ops *from = udata;
 	struct smc_ulp_ops *to = kdata;
 
-	if (__btf_member_bit_offset(t, member) != offsetof(struct smc_ulp_ops, name) * 8)
-		return 0;
-	if (!smc_ulp_name_valid(from->name))
-		return -EINVAL;
-	strscpy(to->name, from->name, sizeof(to->name));
-	return 1;
+	switch (__btf_member_bit_offset(t, member) / 8) {
+	case offsetof(struct smc_ulp_ops, name):
+		if (!smc_ulp_name_valid(from->name))
+			return -EINVAL;
+		strscpy(to->name, from->name, sizeof(to->name));
+		return 1;
+	case offsetof(struct smc_ulp_ops, cgroup_id):
+		to->cgroup_id = from->cgroup_id;
+		return 1;
+	case offsetof(struct smc_ulp_ops, netns_cookie):
+		to->netns_cookie = from->netns_cookie;
+		return 1;
+	}
+	return 0;	/* a callback, or has to be zero */
 }
 
 static int smc_ulp_bpf_validate(void *kdata)
 {
-	return 0;	/* every callback is optional */
+	const struct smc_ulp_ops *ops = kdata;
+
+	/* every callback is optional */
+	return ops->cgroup_id && ops->netns_cookie ? -EINVAL : 0;
 }
 
 static int smc_ulp_bpf_reg(void *kdata, struct bpf_link *link)

@@ -1,79 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TCP upper-layer protocol "smc": the registered policy
+ * TCP upper-layer protocol "smc": asking the policies
  *
- * One policy at most, owned by its BPF link. Sockets hold no reference on it: every call finds it
- * under RCU, and who takes it away waits for a grace period before the BPF core frees the
- * programs.
+ * What the callbacks of struct smc_ulp_ops are asked, and what is made of their answers. Which
+ * policies are asked, and in what order: smc_ulp_scope.c.
  */
 #define pr_fmt(fmt) "smc_ulp: " fmt
 
 #include <linux/in.h>
-#include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <net/ipv6.h>
 
 #include "smc_ulp.h"
-
-static struct smc_ulp_ops __rcu *smc_ulp_policy;
-static DEFINE_MUTEX(smc_ulp_policy_mutex);	/* writers of smc_ulp_policy */
-
-/**
- * smc_ulp_policy_register() - make @ops the policy
- * @ops: validated struct_ops value, valid until smc_ulp_policy_unregister() has returned
- *
- * Context: sleeps. Return: 0, or -EBUSY when there is one.
- */
-int smc_ulp_policy_register(struct smc_ulp_ops *ops)
-{
-	int rc = -EBUSY;
-
-	mutex_lock(&smc_ulp_policy_mutex);
-	if (!rcu_access_pointer(smc_ulp_policy)) {
-		rcu_assign_pointer(smc_ulp_policy, ops);
-		rc = 0;
-	}
-	mutex_unlock(&smc_ulp_policy_mutex);
-	return rc;
-}
-
-/**
- * smc_ulp_policy_unregister() - revoke @ops
- * @ops: the registered policy
- *
- * Context: sleeps. When it returns no callback of @ops is running, and none will.
- */
-void smc_ulp_policy_unregister(struct smc_ulp_ops *ops)
-{
-	mutex_lock(&smc_ulp_policy_mutex);
-	if (rcu_access_pointer(smc_ulp_policy) == ops)
-		RCU_INIT_POINTER(smc_ulp_policy, NULL);
-	mutex_unlock(&smc_ulp_policy_mutex);
-	synchronize_rcu();
-}
-
-/**
- * smc_ulp_policy_update() - replace @old by @ops
- * @ops: new policy
- * @old: the registered one
- *
- * Context: sleeps. Each verdict is given by one of the two; when it returns @old is no longer
- * running. Return: 0, or -ENOENT when @old is not the registered policy.
- */
-int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old)
-{
-	int rc = -ENOENT;
-
-	mutex_lock(&smc_ulp_policy_mutex);
-	if (rcu_access_pointer(smc_ulp_policy) == old) {
-		rcu_assign_pointer(smc_ulp_policy, ops);
-		rc = 0;
-	}
-	mutex_unlock(&smc_ulp_policy_mutex);
-	if (!rc)
-		synchronize_rcu();
-	return rc;
-}
 
 /**
  * smc_ulp_policy_error() - a program returned what is no verdict
@@ -93,28 +31,101 @@ void smc_ulp_policy_error(const struct sock *sk, const char *policy, const char 
 			    op, verdict, taken_as);
 }
 
-/* A verdict of a program is input like any other; @max is the last one that @op may give */
-static struct smc_ulp_decision smc_ulp_verdict(const struct sock *sk, const struct smc_ulp_ops *ops,
-					       const char *op, int verdict,
-					       enum smc_ulp_verdict max)
+/*
+ * A verdict of a program is input like any other; @max is the last one that @op may give. Returns
+ * true when it decides. The rule of a verdict that does not is kept until another policy names one.
+ */
+static bool smc_ulp_decided(struct smc_ulp_decision *d, const struct sock *sk,
+			    const struct smc_ulp_ops *ops, const char *op, int verdict,
+			    enum smc_ulp_verdict max)
 {
-	struct smc_ulp_decision d = { .verdict = SMC_ULP_DENY };
-
-	if (verdict >= 0 && (verdict & SMC_ULP_VERDICT_MASK) <= max) {
-		d.verdict = verdict & SMC_ULP_VERDICT_MASK;
-		d.rule = verdict >> SMC_ULP_RULE_SHIFT;
-	} else {
+	if (verdict < 0 || (verdict & SMC_ULP_VERDICT_MASK) > max) {
 		smc_ulp_policy_error(sk, ops->name, op, verdict, "DENY");
+		verdict = SMC_ULP_DENY;
 	}
+	d->verdict = verdict & SMC_ULP_VERDICT_MASK;
+	if (d->verdict != SMC_ULP_PASS || verdict)
+		d->rule = verdict >> SMC_ULP_RULE_SHIFT;
+	return d->verdict != SMC_ULP_PASS;
+}
+
+static const char * const smc_ulp_callback_names[] = {
+	[SMC_ULP_CB_INIT]	= "init",
+	[SMC_ULP_CB_CONNECT]	= "connect",
+	[SMC_ULP_CB_LISTEN]	= "listen",
+	[SMC_ULP_CB_SYN]	= "syn",
+};
+
+/* @arg: u32 for init, else struct smc_ulp_tuple. Under RCU. False when @ops has no such callback */
+static bool smc_ulp_call(const struct smc_ulp_ops *ops, enum smc_ulp_callback callback,
+			 struct sock *sk, const void *arg, int *verdict)
+{
+	int (*call)(struct sock *sk, const struct smc_ulp_tuple *tuple) = NULL;
+
+	switch (callback) {
+	case SMC_ULP_CB_INIT:
+		if (!ops->init)
+			return false;
+		*verdict = ops->init(sk, *(const u32 *)arg);
+		return true;
+	case SMC_ULP_CB_CONNECT:
+		call = ops->connect;
+		break;
+	case SMC_ULP_CB_LISTEN:
+		call = ops->listen;
+		break;
+	case SMC_ULP_CB_SYN:
+		call = ops->syn;
+		break;
+	default:
+		break;
+	}
+	if (!call)
+		return false;
+	*verdict = call(sk, arg);
+	return true;
+}
+
+/* Ask the policies of @sk until one decides. Any context in which @sk is valid. */
+static struct smc_ulp_decision smc_ulp_ask(struct sock *sk, enum smc_ulp_callback callback,
+					   const void *arg, enum smc_ulp_verdict max)
+{
+	struct smc_ulp_decision d = { .verdict = SMC_ULP_PASS };
+	const char *op = smc_ulp_callback_names[callback];
+	const struct smc_ulp_ops *ops, *asked = NULL;
+	struct smc_ulp_scope scope;
+	int verdict;
+
+	rcu_read_lock();
+	smc_ulp_scope_begin(&scope, sk);
+	while ((ops = smc_ulp_scope_next(&scope))) {
+		if (!smc_ulp_call(ops, callback, sk, arg, &verdict))
+			continue;
+		asked = ops;
+		if (smc_ulp_decided(&d, sk, ops, op, verdict, max))
+			break;
+	}
+	smc_ulp_tell_verdict(sk, callback, asked ? asked->name : "", d.verdict, d.rule,
+			     callback == SMC_ULP_CB_INIT ? NULL : arg);
+	rcu_read_unlock();
 	return d;
 }
 
-/* Tell of the decision of @ops, which is NULL when there is nobody to ask. RCU read lock. */
-static void smc_ulp_decided(struct sock *sk, enum smc_ulp_callback callback,
-			    const struct smc_ulp_ops *ops, struct smc_ulp_decision d,
-			    const struct smc_ulp_tuple *tuple)
+/* Inform the policies of @sk that SMC has begun, or is going to end. Any context. */
+static void smc_ulp_inform(struct sock *sk, const struct smc_ulp_result *res, bool begun)
 {
-	smc_ulp_tell_verdict(sk, callback, ops ? ops->name : "", d.verdict, d.rule, tuple);
+	void (*inform)(struct sock *sk, const struct smc_ulp_result *res);
+	const struct smc_ulp_ops *ops;
+	struct smc_ulp_scope scope;
+
+	rcu_read_lock();
+	smc_ulp_scope_begin(&scope, sk);
+	while ((ops = smc_ulp_scope_next(&scope))) {
+		inform = begun ? ops->established : ops->release;
+		if (inform)
+			inform(sk, res);
+	}
+	rcu_read_unlock();
 }
 
 /**
@@ -129,15 +140,8 @@ static void smc_ulp_decided(struct sock *sk, enum smc_ulp_callback callback,
  */
 struct smc_ulp_decision smc_ulp_policy_init(struct sock *sk, enum smc_ulp_origin origin)
 {
-	struct smc_ulp_decision d = { .verdict = SMC_ULP_PASS };
-	struct smc_ulp_ops *ops;
-
-	rcu_read_lock();
-	ops = rcu_dereference(smc_ulp_policy);
-	if (ops && ops->init)
-		d = smc_ulp_verdict(sk, ops, "init", ops->init(sk, origin), SMC_ULP_DENY);
-	smc_ulp_decided(sk, SMC_ULP_CB_INIT, ops && ops->init ? ops : NULL, d, NULL);
-	rcu_read_unlock();
+	u32 arg = origin;
+	struct smc_ulp_decision d = smc_ulp_ask(sk, SMC_ULP_CB_INIT, &arg, SMC_ULP_DENY);
 
 	if (d.verdict == SMC_ULP_PASS)
 		d.verdict = origin == SMC_ULP_ORIGIN_SETSOCKOPT &&
@@ -172,9 +176,8 @@ static void smc_ulp_tuple_local(struct smc_ulp_tuple *t, const struct sock *sk)
 struct smc_ulp_decision smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr,
 					       int addr_len)
 {
-	struct smc_ulp_decision d = { .verdict = SMC_ULP_PASS };
+	struct smc_ulp_decision d = { .verdict = SMC_ULP_DENY };
 	struct smc_ulp_tuple t = { .role = SMC_ULP_CLIENT };
-	struct smc_ulp_ops *ops;
 
 	if (addr_len >= (int)sizeof(struct sockaddr_in) && uaddr->sa_family == AF_INET) {
 		const struct sockaddr_in *sin = (const struct sockaddr_in *)uaddr;
@@ -194,17 +197,11 @@ struct smc_ulp_decision smc_ulp_policy_connect(struct sock *sk, const struct soc
 		}
 		t.remote_port = ntohs(sin6->sin6_port);
 	} else {
-		d.verdict = SMC_ULP_DENY;	/* connect(2) is going to refuse it */
-		return d;
+		return d;	/* connect(2) is going to refuse it */
 	}
 	smc_ulp_tuple_local(&t, sk);
 
-	rcu_read_lock();
-	ops = rcu_dereference(smc_ulp_policy);
-	if (ops && ops->connect)
-		d = smc_ulp_verdict(sk, ops, "connect", ops->connect(sk, &t), SMC_ULP_REQUIRE);
-	smc_ulp_decided(sk, SMC_ULP_CB_CONNECT, ops && ops->connect ? ops : NULL, d, &t);
-	rcu_read_unlock();
+	d = smc_ulp_ask(sk, SMC_ULP_CB_CONNECT, &t, SMC_ULP_REQUIRE);
 	if (d.verdict == SMC_ULP_PASS)
 		d.verdict = SMC_ULP_ALLOW;
 	return d;
@@ -219,8 +216,7 @@ struct smc_ulp_decision smc_ulp_policy_connect(struct sock *sk, const struct soc
 struct smc_ulp_decision smc_ulp_policy_listen(struct sock *sk)
 {
 	struct smc_ulp_tuple t = { .role = SMC_ULP_SERVER, .family = sk->sk_family };
-	struct smc_ulp_decision d = { .verdict = SMC_ULP_PASS };
-	struct smc_ulp_ops *ops;
+	struct smc_ulp_decision d;
 
 #if IS_ENABLED(CONFIG_IPV6)
 	if (t.family == AF_INET6 && ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr))
@@ -228,12 +224,7 @@ struct smc_ulp_decision smc_ulp_policy_listen(struct sock *sk)
 #endif
 	smc_ulp_tuple_local(&t, sk);
 
-	rcu_read_lock();
-	ops = rcu_dereference(smc_ulp_policy);
-	if (ops && ops->listen)
-		d = smc_ulp_verdict(sk, ops, "listen", ops->listen(sk, &t), SMC_ULP_REQUIRE);
-	smc_ulp_decided(sk, SMC_ULP_CB_LISTEN, ops && ops->listen ? ops : NULL, d, &t);
-	rcu_read_unlock();
+	d = smc_ulp_ask(sk, SMC_ULP_CB_LISTEN, &t, SMC_ULP_REQUIRE);
 	if (d.verdict == SMC_ULP_PASS)
 		d.verdict = SMC_ULP_ALLOW;
 	return d;
@@ -248,13 +239,7 @@ struct smc_ulp_decision smc_ulp_policy_listen(struct sock *sk)
  */
 void smc_ulp_policy_established(struct sock *sk, const struct smc_ulp_result *res)
 {
-	struct smc_ulp_ops *ops;
-
-	rcu_read_lock();
-	ops = rcu_dereference(smc_ulp_policy);
-	if (ops && ops->established)
-		ops->established(sk, res);
-	rcu_read_unlock();
+	smc_ulp_inform(sk, res, true);
 }
 
 /**
@@ -266,27 +251,35 @@ void smc_ulp_policy_established(struct sock *sk, const struct smc_ulp_result *re
  */
 bool smc_ulp_policy_fallback(struct sock *sk, struct smc_ulp_result *res)
 {
-	int verdict = SMC_ULP_GO_ON;
-	struct smc_ulp_decision d;
-	struct smc_ulp_ops *ops;
+	const struct smc_ulp_ops *ops, *asked = NULL;
+	struct smc_ulp_scope scope;
+	bool go_on = true;
+	u32 rule = 0;
+	int verdict;
 
 	rcu_read_lock();
-	ops = rcu_dereference(smc_ulp_policy);
-	if (ops && ops->fallback) {
+	smc_ulp_scope_begin(&scope, sk);
+	while ((ops = smc_ulp_scope_next(&scope))) {
+		if (!ops->fallback)
+			continue;
 		verdict = ops->fallback(sk, res);
 		if (verdict < 0 || (verdict & SMC_ULP_VERDICT_MASK) > SMC_ULP_ABORT) {
 			smc_ulp_policy_error(sk, ops->name, "fallback", verdict, "GO_ON");
 			verdict = SMC_ULP_GO_ON;
 		}
+		/* the nearest that aborts; when none does, the nearest */
+		if (!asked || (go_on && (verdict & SMC_ULP_VERDICT_MASK) == SMC_ULP_ABORT)) {
+			asked = ops;
+			rule = verdict >> SMC_ULP_RULE_SHIFT;
+			go_on = (verdict & SMC_ULP_VERDICT_MASK) == SMC_ULP_GO_ON;
+		}
 	}
-	d.verdict = verdict & SMC_ULP_VERDICT_MASK;
-	d.rule = verdict >> SMC_ULP_RULE_SHIFT;
-	smc_ulp_decided(sk, SMC_ULP_CB_FALLBACK, ops && ops->fallback ? ops : NULL, d, NULL);
+	smc_ulp_tell_verdict(sk, SMC_ULP_CB_FALLBACK, asked ? asked->name : "",
+			     go_on ? SMC_ULP_GO_ON : SMC_ULP_ABORT, rule, NULL);
 	rcu_read_unlock();
-	if ((int)d.verdict == SMC_ULP_GO_ON)
-		return true;
-	res->rule = d.rule;
-	return false;
+	if (!go_on)
+		res->rule = rule;
+	return go_on;
 }
 
 /**
@@ -298,11 +291,5 @@ bool smc_ulp_policy_fallback(struct sock *sk, struct smc_ulp_result *res)
  */
 void smc_ulp_policy_release(struct sock *sk, const struct smc_ulp_result *res)
 {
-	struct smc_ulp_ops *ops;
-
-	rcu_read_lock();
-	ops = rcu_dereference(smc_ulp_policy);
-	if (ops && ops->release)
-		ops->release(sk, res);
-	rcu_read_unlock();
+	smc_ulp_inform(sk, res, false);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -33,19 +33,16 @@ int cgroup_join(const char *name)
 	return write_file(path, "0") ? -1 : 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	if (type == FTW_DP)
+		rmdir(path);
+	return 0;
+}
+
 void cgroup_cleanup(void)
 {
-	char path[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir = opendir(OURS);
-
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), OURS "/%s", entry->d_name);
-		rmdir(path);
-	}
-	if (dir)
-		closedir(dir);
-	rmdir(OURS);
+	nftw(OURS, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }

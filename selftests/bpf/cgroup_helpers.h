@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-/* Makes the cgroup; a descriptor of its directory, or -1. */
+/* Makes the cgroup (that above it has to be there); a descriptor of its directory, or -1. */
 int cgroup_make(const char *name);
 /* Moves the calling process into it, or back to the root for NULL. 0 or -1. */
 int cgroup_join(const char *name);
