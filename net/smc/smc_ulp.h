@@ -27,7 +27,8 @@
 
 #define SMC_ULP_DECL_MEM	0x01010000	/* SMC_CLC_DECL_MEM of net/smc/smc_clc.h */
 #define SMC_ULP_DECL_PEERNOSMC	0x03010000	/* SMC_CLC_DECL_PEERNOSMC of net/smc/smc_clc.h */
-#define SMC_ULP_MAX_PENDING	128		/* handshakes in flight per listener */
+#define SMC_ULP_HANDSHAKES	160		/* net.smc_ulp.max_handshakes */
+#define SMC_ULP_MAX_WORKERS	192		/* of the 256 of smc.ko's smc_hs_wq, on one CPU */
 #define SMC_ULP_UNQUEUE_BATCH	16		/* children for one hold of the listener's slock */
 #define SMC_ULP_MAX_ACCEPTQ	1024		/* longest accept queue we walk */
 
@@ -81,6 +82,7 @@ struct smc_ulp_listener;
  *	lock
  * @reset_seen: ECONNRESET of an aborted SMC connection was reported
  * @pending: child: counted in @l->nr_pending; under its lock
+ * @slot: child: has one of smc.ko's workers, until the handshake ends; see smc_ulp_slot_get()
  * @died: the TCP connection below SMC ended with an error
  * @busy: child: in @l->busy, or about to leave it; @node is not to be touched by others
  * @keep: icsk_ulp_ops has to stay after the detach, see smc_ulp_detach()
@@ -125,6 +127,7 @@ struct smc_ulp_ctx {
 	u8			hooked;
 	u8			reset_seen;
 	u8			pending;
+	u8			slot;
 	u8			busy;
 	u8			keep;
 	u8			died;
@@ -174,7 +177,7 @@ struct smc_ulp_ctx {
  * @nr_done: children that smc.ko has finished, in @h
  * @collect: takes them from there
  * @teardown: closes @h when all children are done
- * @retry: takes the children on @busy out of the accept queue
+ * @retry: takes the children on @busy out of the accept queue, and looks for slots for @queue
  * @lsk: the user's listener, held
  * @rcu: for freeing
  */
@@ -197,11 +200,24 @@ struct smc_ulp_listener {
 	struct rcu_head		rcu;
 };
 
+/**
+ * struct smc_ulp_net - what a network namespace has of its own
+ * @default_verdict: net.smc_ulp.default
+ * @clc_timeout_ms: net.smc_ulp.clc_timeout_ms
+ * @max_handshakes: net.smc_ulp.max_handshakes
+ * @handshakes: between smc_ulp_handshake_begin() and smc_ulp_finish(), by enum smc_ulp_role
+ * @slots: children that have a slot
+ * @sysctl: the table
+ * @stat: its counters
+ */
 struct smc_ulp_net {
 	int			default_verdict;
 	int			clc_timeout_ms;
+	int			max_handshakes;
+	atomic_t		handshakes[2];
+	atomic_t		slots;
 	struct ctl_table_header	*sysctl;
-	DEFINE_SNMP_STAT(struct smc_ulp_mib, stat);
+	struct smc_ulp_mib __percpu *stat;
 };
 
 /* ctx.c: attach, detach, life of the ctx */
@@ -253,6 +269,7 @@ void smc_ulp_sidecar_release(struct socket *h);
 /* handshake.c: from ESTABLISHED to the outcome */
 void smc_ulp_state_change(struct sock *sk);
 void smc_ulp_handshake_hook(struct smc_ulp_ctx *ctx, struct sock *sk);
+bool smc_ulp_busy(const struct sock *sk, enum smc_ulp_role role);
 void smc_ulp_clc_deadline(struct smc_ulp_ctx *ctx, const struct sock *sk);
 void smc_ulp_handshake_begin(struct smc_ulp_ctx *ctx, struct sock *sk);
 void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc);
@@ -266,6 +283,7 @@ bool smc_ulp_hs_congested(const struct sock *sk);
 void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp_t priority);
 void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk);
 void smc_ulp_child_unlist(struct smc_ulp_ctx *ctx);
+void smc_ulp_slot_put(struct smc_ulp_ctx *ctx, const struct sock *sk);
 void smc_ulp_child_kill(struct sock *sk);
 void smc_ulp_child_done(struct sock *sk, struct request_sock *req, bool reset);
 int smc_ulp_listener_accept(struct smc_ulp_listener *l, struct socket *newsock);

@@ -385,7 +385,8 @@ static int smc_ulp_attach_now(struct sock *sk, const struct sockaddr *uaddr, int
 		return rc;
 	if (!smc_ulp_eligible(sk))
 		return -EOPNOTSUPP;
-	if (!sk->sk_socket->file || smc_ulp_file_shared(sk->sk_socket->file))
+	if (!sk->sk_socket->file || smc_ulp_file_shared(sk->sk_socket->file) ||
+	    smc_ulp_busy(sk, SMC_ULP_CLIENT))
 		return -EBUSY;
 	rc = smc_ulp_attach_check(sk, SMC_ULP_ORIGIN_CONNECT, &ctx);
 	if (rc)
@@ -422,7 +423,7 @@ static int smc_ulp_attach_now(struct sock *sk, const struct sockaddr *uaddr, int
  *
  * Context: never sleeps; socket lock held, inside __inet_stream_connect().
  * Return: as smc_ulp_attach(), and -EBUSY when the descriptor is shared with a dup, a fork or an
- * operation in flight.
+ * operation in flight, or too many handshakes are in flight.
  */
 int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int addr_len)
 {

@@ -48,11 +48,27 @@ void smc_ulp_clc_deadline(struct smc_ulp_ctx *ctx, const struct sock *sk)
 }
 
 /**
+ * smc_ulp_busy() - are there too many handshakes in flight for one more?
+ * @sk: sock about to connect, or listener
+ * @role: its side; clients do not take from servers, nor the other way round
+ *
+ * Whoever asks does so before SMC is promised to a peer, so more may be about to begin.
+ *
+ * Context: any. Return: true if so.
+ */
+bool smc_ulp_busy(const struct sock *sk, enum smc_ulp_role role)
+{
+	const struct smc_ulp_net *un = smc_ulp_pernet(sock_net(sk));
+
+	return atomic_read(&un->handshakes[role]) >= READ_ONCE(un->max_handshakes);
+}
+
+/**
  * smc_ulp_handshake_begin() - the TCP connection is there and both sides speak SMC
  * @ctx: ctx of @sk; takes a reference for the handshake
  * @sk: the user's sock; likewise
  *
- * smc_ulp_finish() gives both back. Context: as smc_ulp_handshake_hook().
+ * smc_ulp_finish() gives both back, and counts it out. Context: as smc_ulp_handshake_hook().
  */
 void smc_ulp_handshake_begin(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
@@ -64,6 +80,7 @@ void smc_ulp_handshake_begin(struct smc_ulp_ctx *ctx, struct sock *sk)
 	ctx->error = 0;
 	ctx->reason = 0;
 	ctx->cancel = false;
+	atomic_inc(&smc_ulp_pernet(sock_net(sk))->handshakes[ctx->role]);
 	smc_ulp_clc_deadline(ctx, sk);
 	spin_lock_bh(&ctx->lock);
 	ctx->hs_sk = sk;
@@ -442,6 +459,8 @@ void smc_ulp_finish(struct smc_ulp_ctx *ctx, struct socket *h, int rc)
 		return;
 	}
 	ctx->ended = ktime_get();
+	atomic_dec(&smc_ulp_pernet(sock_net(sk))->handshakes[ctx->role]);
+	smc_ulp_slot_put(ctx, sk);
 	smc_ulp_child_unlist(ctx);
 	if (ctx->role == SMC_ULP_SERVER && !ctx->req) {
 		ctx->late_sk = sk;

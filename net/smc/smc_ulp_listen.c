@@ -319,10 +319,14 @@ static void smc_ulp_listener_retry_work(struct work_struct *work)
 		smc_ulp_listener_retry(l, 1);
 	list_for_each_entry_safe(ctx, next, &ready, node) {
 		list_del_init(&ctx->node);
-		/* one that was destroyed is counted no more, and one over the bound never was */
+		/* one that was destroyed is counted no more, at the end of @l it never was */
 		if (!smc_ulp_child_start(ctx, l))
 			smc_ulp_finish(ctx, NULL, -ECONNRESET);
 	}
+	spin_lock_bh(&l->lock);
+	if (!list_empty(&l->queue))	/* they wait for slots */
+		l->shadow->sk_data_ready(l->shadow);
+	spin_unlock_bh(&l->lock);
 	smc_ulp_listener_put(l);
 	module_put(THIS_MODULE);
 }
@@ -366,6 +370,94 @@ struct smc_ulp_listener *smc_ulp_listener_create(struct sock *lsk, bool v6)
 	return l;
 }
 
+static atomic_t smc_ulp_slots;	/* of the host; workers of smc.ko are the host's */
+
+/* Count one more in @n, which has at most @max. Any context. */
+static bool smc_ulp_count_below(atomic_t *n, int max)
+{
+	int old = atomic_read(n);
+
+	do {
+		if (old >= max)
+			return false;
+	} while (!atomic_try_cmpxchg(n, &old, old + 1));
+	return true;
+}
+
+/*
+ * A slot is the right to one of smc.ko's workers, which waits for the peer until the handshake of
+ * the child ends. Native sockets need some, too. Any context.
+ */
+static bool smc_ulp_slot_get(const struct net *net)
+{
+	struct smc_ulp_net *un = smc_ulp_pernet(net);
+
+	if (!smc_ulp_count_below(&smc_ulp_slots, SMC_ULP_MAX_WORKERS))
+		return false;
+	if (smc_ulp_count_below(&un->slots, READ_ONCE(un->max_handshakes)))
+		return true;
+	atomic_dec(&smc_ulp_slots);
+	return false;
+}
+
+static void smc_ulp_slot_return(const struct net *net)
+{
+	atomic_dec(&smc_ulp_pernet(net)->slots);
+	atomic_dec(&smc_ulp_slots);
+}
+
+/**
+ * smc_ulp_slot_put() - the handshake of @ctx is over, smc.ko's worker is done with it
+ * @ctx: any ctx; by the one who ends the handshake
+ * @sk: its sock
+ *
+ * Context: any.
+ */
+void smc_ulp_slot_put(struct smc_ulp_ctx *ctx, const struct sock *sk)
+{
+	if (!ctx->slot)
+		return;
+	ctx->slot = 0;
+	smc_ulp_slot_return(sock_net(sk));
+}
+
+/* Has the peer of @ctx said nothing at all until its time was over? Only we end the handshake. */
+static bool smc_ulp_child_silent(const struct smc_ulp_ctx *ctx)
+{
+	const struct tcp_sock *tp = tcp_sk(ctx->hs_sk);
+
+	return time_after_eq(jiffies, READ_ONCE(ctx->clc_deadline)) &&
+	       READ_ONCE(tp->rcv_nxt) == READ_ONCE(tp->copied_seq);
+}
+
+/*
+ * The next child on @l->queue, with a reference and a slot. One whose time is over needs no slot;
+ * others wait for one, in the queue.
+ */
+static struct smc_ulp_ctx *smc_ulp_listener_next(struct smc_ulp_listener *l)
+{
+	bool slot = smc_ulp_slot_get(sock_net(l->lsk)), wait = false;
+	struct smc_ulp_ctx *ctx;
+
+	spin_lock_bh(&l->lock);
+	ctx = list_first_entry_or_null(&l->queue, struct smc_ulp_ctx, node);
+	if (ctx && !slot && !smc_ulp_child_silent(ctx)) {
+		wait = true;
+		ctx = NULL;
+	}
+	if (ctx) {
+		list_del_init(&ctx->node);
+		refcount_inc(&ctx->ref);
+		ctx->slot = slot;
+	}
+	spin_unlock_bh(&l->lock);
+	if (!ctx && slot)
+		smc_ulp_slot_return(sock_net(l->lsk));
+	if (wait)
+		smc_ulp_listener_retry(l, 1);
+	return ctx;
+}
+
 /* The next child for smc.ko, which has @newsock for it. Process context, below smc.ko's locks. */
 int smc_ulp_listener_accept(struct smc_ulp_listener *l, struct socket *newsock)
 {
@@ -374,20 +466,18 @@ int smc_ulp_listener_accept(struct smc_ulp_listener *l, struct socket *newsock)
 	int rc;
 
 	for (;;) {
-		spin_lock_bh(&l->lock);
-		ctx = list_first_entry_or_null(&l->queue, struct smc_ulp_ctx, node);
-		if (ctx) {
-			list_del_init(&ctx->node);
-			refcount_inc(&ctx->ref);
-		}
-		spin_unlock_bh(&l->lock);
+		ctx = smc_ulp_listener_next(l);
 		if (!ctx)
 			return -EAGAIN;
-		rc = -ECONNRESET;
-		sk = smc_ulp_sk_get(ctx);
-		if (sk) {
-			rc = smc_ulp_sidecar_accept(newsock, ctx, sk);
-			sock_put(sk);
+		if (!ctx->slot || smc_ulp_child_silent(ctx)) {
+			rc = -ETIMEDOUT;
+		} else {
+			rc = -ECONNRESET;
+			sk = smc_ulp_sk_get(ctx);
+			if (sk) {
+				rc = smc_ulp_sidecar_accept(newsock, ctx, sk);
+				sock_put(sk);
+			}
 		}
 		if (rc)
 			smc_ulp_finish(ctx, NULL, rc);
@@ -416,13 +506,15 @@ static u32 smc_ulp_syn_refused(const struct sock *lsk, const struct smc_ulp_list
 {
 	u32 backlog = READ_ONCE(lsk->sk_ack_backlog);
 	u32 pending = READ_ONCE(l->nr_pending);
+	u32 max = READ_ONCE(smc_ulp_pernet(sock_net(lsk))->max_handshakes);
 
 	if (!smc_ulp_eligible(lsk))
 		return SMC_ULP_REASON_SOCKET;
 	if (smc_ulp_may_migrate(lsk))
 		return SMC_ULP_REASON_MIGRATE;
-	if (pending >= SMC_ULP_MAX_PENDING || backlog > SMC_ULP_MAX_ACCEPTQ ||
-	    backlog + pending > READ_ONCE(lsk->sk_max_ack_backlog))
+	/* one listener leaves some to others, and to those that pass here at the same time */
+	if (pending >= max - max / 4 || smc_ulp_busy(lsk, SMC_ULP_SERVER) ||
+	    backlog > SMC_ULP_MAX_ACCEPTQ || backlog + pending > READ_ONCE(lsk->sk_max_ack_backlog))
 		return SMC_ULP_REASON_BUSY;
 	return 0;
 }
@@ -520,21 +612,16 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
 	struct smc_ulp_listener *l = ctx->l;
-	bool full;
 
 	local_bh_disable();
 	smc_ulp_handshake_begin(ctx, sk);
 	smc_ulp_tell_handshake(ctx, sk);
 	spin_lock(&l->lock);
-	/* the bound was checked for each SYN; many may have become ESTABLISHED since */
-	full = l->nr_pending >= 2 * SMC_ULP_MAX_PENDING;
-	if (!l->closing && !full) {
+	if (!l->closing) {
 		ctx->pending = 1;
 		WRITE_ONCE(l->nr_pending, l->nr_pending + 1);
 	}
 	spin_unlock(&l->lock);
-	if (full)
-		smc_ulp_tell_refuse(sk, NULL, SMC_ULP_REASON_BUSY, true);
 	/* not in the queue: accept(2) was faster, the user's operations wait as a client's do */
 	if (ctx->pending && smc_ulp_try_unqueue(ctx, l->lsk, sk)) {
 		smc_ulp_child_start(ctx, l);

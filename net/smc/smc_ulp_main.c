@@ -50,7 +50,7 @@ static int __init smc_ulp_init(void)
 	if (rc)
 		return rc;
 	rc = -ENOMEM;
-	smc_ulp_hs_wq = alloc_workqueue("smc_ulp_hs", WQ_UNBOUND, 0);
+	smc_ulp_hs_wq = alloc_workqueue("smc_ulp_hs", WQ_UNBOUND, SMC_ULP_MAX_WORKERS);
 	smc_ulp_late_wq = alloc_workqueue("smc_ulp_late", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	smc_ulp_wq = alloc_workqueue("smc_ulp", WQ_UNBOUND, 0);
 	if (!smc_ulp_hs_wq || !smc_ulp_late_wq || !smc_ulp_wq)

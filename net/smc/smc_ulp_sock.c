@@ -138,6 +138,7 @@ static int smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
 				   const struct sockaddr *uaddr, int len)
 {
 	struct smc_ulp_decision d;
+	u32 reason;
 	bool can;
 	int rc;
 
@@ -148,11 +149,13 @@ static int smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
 	d = smc_ulp_policy_connect(sk, uaddr, len);
 	/* one that has listened is TCP from here on: its hidden listener has to go */
 	can = ctx->phase != SMC_ULP_LISTEN && smc_ulp_eligible(sk);
-	if (!can || d.verdict == SMC_ULP_DENY) {
+	reason = !can ? SMC_ULP_REASON_SOCKET :
+		 d.verdict == SMC_ULP_DENY ? SMC_ULP_REASON_POLICY :
+		 smc_ulp_busy(sk, SMC_ULP_CLIENT) ? SMC_ULP_REASON_BUSY : 0;
+	if (reason) {
 		ctx->rule = d.rule;
-		rc = d.verdict == SMC_ULP_REQUIRE ? -EOPNOTSUPP : 0;
-		smc_ulp_tell_plain(ctx, sk, can ? SMC_ULP_REASON_POLICY : SMC_ULP_REASON_SOCKET,
-				   rc);
+		rc = d.verdict != SMC_ULP_REQUIRE ? 0 : can ? -ECONNABORTED : -EOPNOTSUPP;
+		smc_ulp_tell_plain(ctx, sk, reason, rc);
 		if (rc)
 			return rc;
 		smc_ulp_detach(sk, ctx);

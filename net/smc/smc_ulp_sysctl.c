@@ -11,6 +11,7 @@
 
 static int smc_ulp_timeout_min = 100;
 static int smc_ulp_timeout_max = 6000;	/* CLC_WAIT_TIME of smc.ko */
+static int smc_ulp_handshakes_max = SMC_ULP_MAX_WORKERS;
 
 unsigned int smc_ulp_net_id __read_mostly;
 
@@ -33,6 +34,15 @@ static const struct ctl_table smc_ulp_sysctl_table[] = {
 		.extra1		= &smc_ulp_timeout_min,
 		.extra2		= &smc_ulp_timeout_max,
 	},
+	{
+		.procname	= "max_handshakes",
+		.data		= (void *)offsetof(struct smc_ulp_net, max_handshakes),
+		.maxlen		= sizeof(int),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ONE,
+		.extra2		= &smc_ulp_handshakes_max,
+	},
 };
 
 static int __net_init smc_ulp_net_init(struct net *net)
@@ -46,6 +56,7 @@ static int __net_init smc_ulp_net_init(struct net *net)
 		return rc;
 	un->default_verdict = 1;
 	un->clc_timeout_ms = 1000;
+	un->max_handshakes = SMC_ULP_HANDSHAKES;
 	table = kmemdup(smc_ulp_sysctl_table, sizeof(smc_ulp_sysctl_table), GFP_KERNEL);
 	if (!table)
 		goto err;

@@ -174,6 +174,8 @@ void smc_ulp_tell_plain(struct smc_ulp_ctx *ctx, struct sock *sk, u32 reason, in
 
 	if (reason == SMC_ULP_REASON_SOCKET)
 		SMC_ULP_INC(sock_net(sk), NOTELIGIBLE);
+	else if (reason == SMC_ULP_REASON_BUSY)
+		SMC_ULP_INC(sock_net(sk), CONNECTBUSY);
 	if (error)
 		SMC_ULP_INC(sock_net(sk), ABORTED);
 	if (!trace_smc_ulp_outcome_enabled())

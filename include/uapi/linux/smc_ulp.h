@@ -81,7 +81,7 @@ enum smc_ulp_origin {
  * @SMC_ULP_REASON_POLICY: a policy said no
  * @SMC_ULP_REASON_SOCKET: the socket uses something that SMC does not have: TCP fast open,
  *	SO_ZEROCOPY, SO_PEEK_OFF, TCP_REPAIR, an IPsec policy
- * @SMC_ULP_REASON_BUSY: too many handshakes in flight on the listener, or its accept queue is long
+ * @SMC_ULP_REASON_BUSY: too many handshakes in flight, or the listener's accept queue is long
  * @SMC_ULP_REASON_CROSSED: simultaneous open, or a connection of a socket to itself
  * @SMC_ULP_REASON_MIGRATE: reuseport migration could give the connection to another listener
  *
