@@ -546,7 +546,7 @@ static void crowd(struct raw_peer *peer, unsigned int n)
 	sock_close(&lfd);
 }
 
-TEST(hostile_crowd, WORLD_SMCD, 600, TEST_NEEDS_ULP)
+TEST(hostile_crowd, WORLD_SMCD, 1200, TEST_NEEDS_ULP)
 {
 	unsigned int n = getenv("HOSTILE_LONG") ? 10000 : 500;
 	struct raw_peer peer;

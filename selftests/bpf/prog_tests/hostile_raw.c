@@ -652,7 +652,7 @@ static void cookies(struct raw_peer *peer, int lfd)
 	others_are_served(lfd);
 }
 
-TEST(hostile_messages, WORLD_SMCD, 900, TEST_NEEDS_ULP)
+TEST(hostile_messages, WORLD_SMCD, 3600, TEST_NEEDS_ULP)
 {
 	struct raw_peer peer;
 	int lfd;
