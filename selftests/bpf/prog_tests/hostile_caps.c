@@ -126,6 +126,15 @@ static void good(int lfd, enum kind kind, bool smc, const char *what)
 	pair_close(&pair);
 }
 
+static void good_either_way(int lfd)
+{
+	struct pair pair;
+
+	if (good_pair(&pair, lfd, ULP))
+		ping_pong(pair.client, pair.server);
+	pair_close(&pair);
+}
+
 static void native(void)
 {
 	struct pair pair;
@@ -175,43 +184,61 @@ static long meminfo(const char *what)
 
 /* --- who is promised SMC ------------------------------------------------------------------------ */
 
+/* What is in flight stays there for 6 s, the most that can be set. A very slow machine tells less. */
+#define HOLD 6000
+#define IN_TIME(start) (ms_since(start) < HOLD - 500)
+
 static void cap_server(struct raw_peer *peer)
 {
 	int lfd = listen_any(ULP), other = listen_any(ULP), round;
+	unsigned int one, netns, more;
+	double start;
 
-	one_cpu(true);
-	limits(40, 6000);
+	limits(40, HOLD);
 	/* the same each time: whatever is counted in is counted out */
 	for (round = 0; round < 2; round++) {
-		ASSERT_EQ(connect_peers(peer, lfd, 0, 60), 30, "promised by one listener");
+		one_cpu(true);
+		start = now();
+		one = connect_peers(peer, lfd, 0, 60);
+		if (IN_TIME(start))
+			good(other, ULP, true, "SMC client of another listener");
+		netns = connect_peers(peer, other, 60, 30);
+		more = connect_peers(peer, other, 90, 5);
+		if (IN_TIME(start)) {
+			ASSERT_EQ(one, 30, "promised by one listener");
+			ASSERT_EQ(netns, 10, "promised by the netns");
+			ASSERT_EQ(more, 0, "still busy");
+		} else {
+			test__log("too slow to count: %ld ms", ms_since(start));
+		}
+		one_cpu(false);
+		native();
 		good(lfd, TCP, false, "plain client of a busy listener");
-		good(lfd, ULP, false, "SMC client of a busy listener");
-		good(other, ULP, true, "SMC client of another listener");
-		native();
-		ASSERT_EQ(connect_peers(peer, other, 60, 30), 10, "promised by the netns");
-		good(other, ULP, false, "SMC client when the netns is busy");
-		native();
-		ASSERT_EQ(connect_peers(peer, other, 90, 5), 0, "still busy");
+		if (IN_TIME(start))
+			good(lfd, ULP, false, "SMC client of a busy listener");
+		if (IN_TIME(start))
+			good(other, ULP, false, "SMC client when the netns is busy");
 		reset_peers(peer);
 		drain(lfd);
 		drain(other);
 		ASSERT_TRUE(WAIT_FOR(!in_flight(), 5000), "the end of all handshakes");
 		good(lfd, ULP, true, "SMC client after that");
 	}
-	one_cpu(false);
 	sock_close(&other);
 	sock_close(&lfd);
 }
 
 static void cap_client(struct raw_peer *peer)
 {
+	unsigned int i, offered, first;
 	struct sockaddr_in sin;
 	int round, lfd, fds[60];
-	unsigned int i;
+	double start;
 
-	one_cpu(true);
-	limits(40, 6000);
+	limits(40, HOLD);
 	for (round = 0; round < 2; round++) {
+		one_cpu(true);
+		start = now();
 		for (i = 0; i < 60; i++) {
 			raw_listen(peer, i);
 			sin = raw_addr(i);
@@ -221,12 +248,20 @@ static void cap_client(struct raw_peer *peer)
 				     "connect");
 			ASSERT_TRUE(RAW_WAIT(peer, peer->conns[i].state == RAW_OPEN, 5000),
 				    "connected");
-			ASSERT_EQ(peer->conns[i].option, i < 40, "SYN with the option");
-			if (i >= 40) {
+			if (!peer->conns[i].option) {
 				ASSERT_EQ(poll_fd(fds[i], POLLOUT, 5000), POLLOUT, "plain TCP");
 				ASSERT_STREQ(ulp_name(fds[i]), "", "TCP_ULP");
 			}
 		}
+		first = promised(peer, 0, 40);
+		offered = promised(peer, 0, 60);
+		if (IN_TIME(start)) {
+			ASSERT_EQ(first, 40, "SYNs with the option");
+			ASSERT_EQ(offered, 40, "no more of them");
+		} else {
+			test__log("too slow to count: %ld ms", ms_since(start));
+		}
+		one_cpu(false);
 		/* servers are not for clients to exhaust */
 		lfd = listen_any(ULP);
 		ASSERT_EQ(connect_peers(peer, lfd, 60, 5), 5, "promised by a listener");
@@ -238,7 +273,6 @@ static void cap_client(struct raw_peer *peer)
 		}
 		ASSERT_TRUE(WAIT_FOR(!in_flight(), 5000), "the end of all handshakes");
 	}
-	one_cpu(false);
 }
 
 /* Who must have SMC does not get TCP instead. */
@@ -248,7 +282,7 @@ static void cap_require(struct raw_peer *peer)
 	struct sockaddr_in sin = raw_addr(0);
 	struct policy policy;
 
-	limits(1, 6000);
+	limits(1, HOLD);
 	raw_listen(peer, 0);
 	set_nonblock(busy, true);
 	ASSERT_ERRNO(connect(busy, (void *)&sin, sizeof(sin)), EINPROGRESS, "connect");
@@ -292,11 +326,9 @@ static void overshoot(struct raw_peer *peer)
 		most = n > most ? n : most;
 		for (i = 0, ended = 0; i < 200; i++)
 			ended += peer->conns[i].rst || peer->conns[i].fin;
-		if (ms_since(start) < 500) {
-			good(lfd, TCP, false, "plain client");
-			good(lfd, ULP, false, "SMC client");
-			native();
-		}
+		good(lfd, TCP, false, "plain client");
+		good_either_way(lfd);
+		native();
 	} while (ended < 200 && ms_since(start) < 10000 * env.slow);
 	ASSERT_EQ(ended, 200, "ended");
 	/* one more: the sock that smc.ko makes before it asks for a child */

@@ -362,6 +362,7 @@ static bool server_batch(struct raw_peer *peer, int lfd, struct attack *a, unsig
 		raw_new(peer, i);
 		raw_syn(peer, i, sock_port(lfd), NULL, 0);
 		raw_pump(peer, 0);
+		act(peer, i, &a[i]);
 	}
 	do {
 		open = 0;
