@@ -3,7 +3,8 @@
  * deny_all - no socket becomes SMC
  *
  * Purpose: switch SMC off for new connections at once, without touching the programs, their
- * cgroups or the module (smcpolicy load --replace deny_all), and measure what a refusal costs.
+ * cgroups or the module (smcpolicy load --replace deny_all, with the --cgroup or --netns of the
+ * policy that it replaces), and measure what a refusal costs.
  *
  * Assumptions: none. Connections that are SMC already stay SMC. A program that asks for the ULP
  * itself gets EACCES from setsockopt().

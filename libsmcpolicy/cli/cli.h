@@ -36,7 +36,7 @@ struct command {
 	int (*run)(int argc, char **argv);	/* gives the exit status */
 };
 
-extern const struct command cmd_load, cmd_unload, cmd_list, cmd_show, cmd_run, cmd_trace,
+extern const struct command cmd_load, cmd_unload, cmd_list, cmd_show, cmd_rules, cmd_run, cmd_trace,
 	cmd_version;
 
 /* What the global options say, and what an error exits with. */
@@ -66,12 +66,12 @@ void print_json(struct json_object *object);
 
 /* ---- load.c: what load and run share ---- */
 
-extern const char *const hook_names[3];	/* in the order of enum smcpolicy_hook */
+extern const char *const hook_names[4];	/* in the order of enum smcpolicy_hook */
 struct json_object *hooks_json(unsigned int hooks);
 extern unsigned int wanted_hooks;
 int set_hook(const char *value);
 int set_setting(const char *value);
 /* Open, set, check and load; NULL after an error message. */
-struct smcpolicy *load_policy(const char *name, bool attach);
+struct smcpolicy *load_policy(const char *name, bool attach, struct smcpolicy_load_opts *opts);
 
 #endif /* _SMCPOLICY_CLI_H */

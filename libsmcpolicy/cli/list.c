@@ -14,6 +14,8 @@ static void add_option(struct json_object *array, const struct smcpolicy_option 
 	json_object_array_add(array, object);
 }
 
+static const char *const scope_words[] = { "host", "cgroup", "netns" };
+
 static struct json_object *loaded_json(const struct smcpolicy_loaded *loaded)
 {
 	struct json_object *object = json_object_new_object(), *array = json_object_new_array();
@@ -25,6 +27,8 @@ static struct json_object *loaded_json(const struct smcpolicy_loaded *loaded)
 	add_string(object, "policy", smcpolicy_loaded__policy(loaded));
 	add_string(object, "description", smcpolicy_loaded__description(loaded));
 	add_bool(object, "registered", smcpolicy_loaded__registered(loaded));
+	add_string(object, "scope", scope_words[smcpolicy_loaded__scope(loaded)]);
+	add_string(object, "scope_name", smcpolicy_loaded__scope_name(loaded));
 	add_string(object, "pin_path", smcpolicy_loaded__pin_path(loaded));
 	if (smcpolicy_loaded__pid(loaded))
 		add_number(object, "pid", smcpolicy_loaded__pid(loaded));
@@ -42,6 +46,7 @@ static struct json_object *loaded_json(const struct smcpolicy_loaded *loaded)
 		if (smcpolicy_loaded__program_link_id(loaded, i))
 			add_number(program, "link_id",
 				   smcpolicy_loaded__program_link_id(loaded, i));
+		add_number(program, "verified_insns", smcpolicy_loaded__program_insns(loaded, i));
 		json_object_array_add(array, program);
 	}
 	json_object_object_add(object, "programs", array);
@@ -74,10 +79,34 @@ static struct json_object *policy_json(const struct smcpolicy *policy)
 	return object;
 }
 
-static void print_row(const char *name, const char *policy, const char *state, const char *attach,
-		      const char *cgroup)
+static void print_row(const char *name, const char *policy, const char *state, const char *scope,
+		      const char *attach, const char *cgroup)
 {
-	printf("%-16s %-16s %-9s %-20s %s\n", name, policy, state, attach, cgroup);
+	printf("%-16s %-16s %-9s %-16s %-20s %s\n", name, policy, state, scope, attach, cgroup);
+}
+
+/* The cgroup is in a column of its own, unless programs are attached to another. */
+static void scope_text(const struct smcpolicy_loaded *loaded, char *text, size_t size)
+{
+	const char *name = smcpolicy_loaded__scope_name(loaded);
+	enum smcpolicy_scope scope = smcpolicy_loaded__scope(loaded);
+
+	if (!smcpolicy_loaded__registered(loaded))
+		snprintf(text, size, "-");
+	else if (!*name || !strcmp(name, smcpolicy_loaded__cgroup(loaded)))
+		snprintf(text, size, "%s", scope_words[scope]);
+	else
+		snprintf(text, size, "%s:%s", scope_words[scope], name);
+}
+
+static const char *state(const struct smcpolicy_loaded *loaded)
+{
+	if (!smcpolicy_loaded__registered(loaded))
+		return *smcpolicy_loaded__cgroup(loaded) ? "attached" : "dead";
+	if (smcpolicy_loaded__scope(loaded) == SMCPOLICY_SCOPE_CGROUP &&
+	    !*smcpolicy_loaded__scope_name(loaded))
+		return "gone";
+	return "in-force";
 }
 
 static int list(int argc, char **argv)
@@ -93,25 +122,24 @@ static int list(int argc, char **argv)
 		return fail_library();
 	while ((loaded = smcpolicy_list__next(all, loaded))) {
 		unsigned int i, hooks = smcpolicy_loaded__hooks(loaded);
-		char attach[64] = "";
+		char attach[64] = "", scope[5000];
 
 		if (cli.json) {
 			json_object_array_add(array, loaded_json(loaded));
 			continue;
 		}
 		if (!any)
-			print_row("NAME", "POLICY", "STATE", "ATTACH", "CGROUP");
+			print_row("NAME", "POLICY", "STATE", "SCOPE", "ATTACH", "CGROUP");
 		any = true;
 		for (i = 0; i < ARRAY_SIZE(hook_names); i++)
 			if (hooks & 1u << i)
 				sprintf(attach + strlen(attach), "%s%s", *attach ? "," : "",
 					hook_names[i]);
+		scope_text(loaded, scope, sizeof(scope));
 		print_row(smcpolicy_loaded__name(loaded),
 			  *smcpolicy_loaded__policy(loaded) ?
 			  smcpolicy_loaded__policy(loaded) : "-",
-			  smcpolicy_loaded__registered(loaded) ? "in-force" :
-			  *smcpolicy_loaded__cgroup(loaded) ? "attached" : "dead",
-			  *attach ? attach : "-",
+			  state(loaded), scope, *attach ? attach : "-",
 			  *smcpolicy_loaded__cgroup(loaded) ?
 			  smcpolicy_loaded__cgroup(loaded) : "-");
 	}

@@ -14,7 +14,8 @@
 struct cli cli = { .failed = EXIT_FAILURE, .misused = EXIT_USAGE };
 
 static const struct command *const commands[] = {
-	&cmd_load, &cmd_unload, &cmd_list, &cmd_show, &cmd_run, &cmd_trace, &cmd_version,
+	&cmd_load, &cmd_unload, &cmd_list, &cmd_show, &cmd_rules, &cmd_run, &cmd_trace,
+	&cmd_version,
 };
 
 static const struct cli_option global_options[] = {

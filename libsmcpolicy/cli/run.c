@@ -84,7 +84,10 @@ static int exec_program(int cgroup_fd, char **argv)
 		return fail("", "cannot enter the cgroup: %s", strerror(errno));
 	execvp(argv[0], argv);
 	err = errno;
-	fail("", "cannot run %s: %s", argv[0], strerror(err));
+	fail(err == ENOENT ? "name a program in PATH, or give its path; is its interpreter there?" :
+	     err == EACCES ? "make it executable: chmod +x" :
+	     err == ENOEXEC ? "it is for another machine, or a script without #!" : "",
+	     "cannot run %s: %s", argv[0], strerror(err));
 	return err == ENOENT ? 127 : 126;
 }
 
@@ -129,16 +132,19 @@ static int run(int argc, char **argv)
 {
 	static const int numbers[] = { SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct smcpolicy_attach_opts opts = { .sz = sizeof(opts) };
-	struct smcpolicy *policy;
+	struct smcpolicy_load_opts load_opts = {
+		.sz = sizeof(load_opts),
+		.scope = SMCPOLICY_SCOPE_CGROUP,
+	};
+	struct smcpolicy *policy = NULL;
 	int status = cli.failed;
 	sigset_t signals, before;
 	char path[4096];
 	size_t i;
 
 	(void)argc;
-	policy = load_policy(policy_name ? policy_name : "attach", true);
-	if (!policy)
-		return cli.failed;
+	if (smcpolicy_check(SMCPOLICY_CHECK_PRIVILEGE | SMCPOLICY_CHECK_MODULE))
+		return fail_library();
 
 	/* From here on there is something to clean up. */
 	signal(SIGCHLD, SIG_DFL);
@@ -147,16 +153,19 @@ static int run(int argc, char **argv)
 		sigaddset(&signals, numbers[i]);
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	opts.cgroup_fd = make_cgroup(path, sizeof(path));
-	if (opts.cgroup_fd >= 0) {
+	if (opts.cgroup_fd < 0)
+		return status;
+	load_opts.scope_fd = opts.cgroup_fd;
+	policy = load_policy(policy_name ? policy_name : "attach", true, &load_opts);
+	if (policy) {
 		if (smcpolicy__attach(policy, &opts))
 			fail_library();
 		else
 			status = start_program(opts.cgroup_fd, argv, &signals, &before);
-		close(opts.cgroup_fd);
 	}
+	close(opts.cgroup_fd);
 	smcpolicy__close(policy);
-	if (opts.cgroup_fd >= 0)
-		remove_cgroup(path);
+	remove_cgroup(path);
 	return status;
 }
 
@@ -164,8 +173,9 @@ const struct command cmd_run = {
 	.name = "run",
 	.arguments = "[--policy POLICY] [--attach HOOK]... [--set KEY=VALUE]... [--] COMMAND...",
 	.help = "run a program whose TCP connections become SMC\n\n"
-		"It runs in a cgroup of its own. Without --policy the policy in force gives the\n"
-		"verdicts, and without any all connections may become SMC. The exit status is\n"
+		"It runs in a cgroup of its own, and --policy decides about that only. Without it, or\n"
+		"when it passes, the policies in force around it give the verdicts, and without any\n"
+		"all connections may become SMC. The exit status is\n"
 		"that of COMMAND, 128+N when signal N ended it, 125 for errors of smcpolicy, 126\n"
 		"when COMMAND cannot be run, 127 when it is not found.",
 	.options = (const struct cli_option[]) {

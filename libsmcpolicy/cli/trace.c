@@ -7,14 +7,20 @@
 
 static const char *const types[] = {
 	"unknown", "attach", "attach-error", "connect", "listen", "established", "fallback",
-	"release",
+	"release", "syn",
 };
-static const char *const verdicts[] = { "pass", "allow", "deny" };
+static const char *const verdicts[] = { "pass", "allow", "deny", "require" };
 static const char *const fallback_verdicts[] = { "go-on", "abort" };
-static const char *const origins[] = { "setsockopt", "create", "bind", "connect", "accept" };
+static const char *const origins[] = { "setsockopt", "create", "bind", "connect", "accept", "sockopt" };
 static const char *const modes[] = { "tcp", "smcd", "smcr" };
 static const char *const roles[] = { "client", "server" };
 #define NAME(names, i)	((i) < ARRAY_SIZE(names) ? (names)[i] : "unknown")
+
+/* A verdict before there is anything to tell of the connection */
+static bool is_decision(const struct smc_event *event)
+{
+	return event->type < SMC_EVENT_ESTABLISHED || event->type == SMC_EVENT_SYN;
+}
 
 static volatile sig_atomic_t stop;	/* the signal */
 static bool connections;
@@ -76,13 +82,14 @@ static struct json_object *event_json(const struct smc_event *event)
 		add_number(object, "error", event->error);
 	else if (event->type == SMC_EVENT_FALLBACK)
 		add_string(object, "verdict", NAME(fallback_verdicts, event->verdict));
-	else if (event->type < SMC_EVENT_ESTABLISHED)
+	else if (is_decision(event))
 		add_string(object, "verdict", NAME(verdicts, event->verdict));
-	if (event->type < SMC_EVENT_ESTABLISHED) {
+	if (is_decision(event)) {
 		add_chars(object, "rule", event->rule, sizeof(event->rule));
 		return object;
 	}
 
+	add_number(object, "rule_number", result->rule);
 	add_string(object, "mode", NAME(modes, result->mode));
 	if (event->type == SMC_EVENT_FALLBACK) {
 		add_number(object, "reason", result->reason);
@@ -153,6 +160,8 @@ static void print_text(const struct smc_event *event)
 		printf(" %s by %.*s", NAME(verdicts, event->verdict), SMC_EVENT_RULE_LEN,
 		       event->rule);
 	}
+	if (result->rule)
+		printf(" rule %u", result->rule);
 	if (event->tgid)
 		printf(" pid %u (%.*s)", event->tgid, SMC_EVENT_COMM_LEN, event->comm);
 	printf("\n");
@@ -161,7 +170,7 @@ static void print_text(const struct smc_event *event)
 static int on_event(const struct smc_event *event, void *context)
 {
 	(void)context;
-	if (connections && event->type < SMC_EVENT_ESTABLISHED)
+	if (connections && is_decision(event))
 		return 0;
 	if (cli.json)
 		print_json(event_json(event));

@@ -34,11 +34,12 @@ void smcpolicy_set_log(smcpolicy_log_fn function, void *context)
 
 static void set_error(int err, const char *cure, const char *cause, va_list args)
 {
-	char text[sizeof(state.cause)];		/* arguments may be the old cause */
+	char text[2][sizeof(state.cause)];	/* arguments may be the old cause and cure */
 
-	vsnprintf(text, sizeof(text), cause, args);
-	memcpy(state.cause, text, sizeof(text));
-	snprintf(state.cure, sizeof(state.cure), "%s", cure ?: "");
+	vsnprintf(text[0], sizeof(text[0]), cause, args);
+	snprintf(text[1], sizeof(text[1]), "%s", cure ?: "");
+	memcpy(state.cause, text[0], sizeof(state.cause));
+	memcpy(state.cure, text[1], sizeof(state.cure));
 	errno = err;
 }
 

@@ -248,14 +248,21 @@ static bool option_is_no(const struct smcpolicy_option *option)
 static const struct smcpolicy_loaded *find_pinned(const struct smcpolicy_list *list,
 						  const char *name)
 {
-	const struct smcpolicy_loaded *loaded = NULL;
+	const struct smcpolicy_loaded *loaded = NULL, *other = NULL;
 
 	if (name) {
 		loaded = smcpolicy_list__find(list, name);
 	} else {
-		while ((loaded = smcpolicy_list__next(list, loaded)))
-			if (smcpolicy_loaded__registered(loaded))
-				break;
+		while ((other = smcpolicy_list__next(list, other))) {
+			if (!smcpolicy_loaded__registered(other))
+				continue;
+			if (loaded) {
+				smcp_error(EEXIST, "name one: smcpolicy list shows them",
+					   "several policies are in force");
+				return NULL;
+			}
+			loaded = other;
+		}
 	}
 	if (!loaded && name)
 		smcp_error(ENOENT, "smcpolicy list shows what is loaded and pinned",

@@ -58,10 +58,11 @@ bool smcp_valid_opts(const void *opts, size_t known, size_t sz);
 
 /* ---- option.c ---- */
 
-enum option_type { OPTION_ENUM, OPTION_U32, LIST_PORT, LIST_ADDR, LIST_U32, LIST_COMM };
+enum option_type {
+	OPTION_ENUM, OPTION_U32, LIST_PORT, LIST_ADDR, LIST_U32, LIST_COMM, OPTION_RULES,
+};
 
 struct element {
-	struct element *next;
 	union {
 		unsigned char bytes[20];
 		uint16_t port;
@@ -84,8 +85,10 @@ struct smcpolicy_option {
 	bool set;
 	uint32_t min, max;		/* OPTION_U32 */
 	char *enum_spec;		/* OPTION_ENUM: word=number|... */
-	struct element *elements, *last;	/* sorted; the one inserted last */
+	struct element *elements;	/* sorted */
 	size_t count;
+	struct smcpolicy_rules *rules;	/* OPTION_RULES */
+	char file[256];
 	bool has_count_variable;
 	uint32_t count_offset;		/* SMC_OPTION_COUNT */
 };
@@ -106,9 +109,30 @@ size_t smcp_key_size(const struct smcpolicy_option *option);
 int smcp_option_read_rodata(struct smcp_description *desc, const void *data, size_t size);
 int smcp_option_read_map(struct smcp_description *desc, const char *map, int fd);
 
+bool smcp_parse_number(const char *text, uint32_t *number);
+bool smcp_parse_range(const char *text, uint32_t *min, uint32_t *max);	/* 80, or 80-90 */
+/* An address or a prefix; IPv4 becomes v4-mapped. @text is written to, and as it was afterwards. */
+bool smcp_parse_addr(char *text, unsigned char *addr, uint32_t *length);
+
+/* ---- rules_map.c: rules in the kernel ---- */
+
+/* Before the object is loaded, with its read-only data; and afterwards. */
+int smcp_rules_prepare(const struct smcpolicy_option *option, struct bpf_object *object,
+		       void *rodata, size_t size);
+int smcp_rules_fill(const struct smcpolicy_option *option, struct bpf_object *object);
+int smcp_rules_read_config(struct smcpolicy_option *option, const void *rodata, size_t size);
+/* Rule @number of what is pinned as @pin; -ENOENT after the last */
+int smcp_rules_get(const char *pin, uint32_t number, uint32_t default_verdict,
+		   struct smcpolicy_rule *rule);
+
 /* ---- policy.c ---- */
 
 #define MAX_PROGRAM_LINKS	16
+
+/* Both zero: the host */
+struct smcp_scope {
+	uint64_t cgroup_id, netns_cookie;
+};
 
 struct smcpolicy {
 	struct bpf_object *object;
@@ -117,6 +141,8 @@ struct smcpolicy {
 	struct smcp_description desc;
 	unsigned int hooks;		/* that it has programs for */
 	bool loaded, no_ops;
+	struct smcp_scope scope;
+	char *replaces;			/* name of a pin */
 	struct bpf_link *ops_link;
 	struct {
 		struct bpf_link *link;
@@ -126,6 +152,9 @@ struct smcpolicy {
 };
 
 unsigned int smcp_hook(enum bpf_attach_type type);
+/* Descriptor of a cgroup v2 directory: that of @path, or a copy of @fd */
+int smcp_cgroup_open(const char *path, int fd);
+int smcp_scope_find(enum smcpolicy_scope scope, const char *name, int fd, struct smcp_scope *found);
 
 /* ---- check.c ---- */
 
@@ -168,14 +197,28 @@ struct smcp_link_info {
 
 int smcp_map_info(int fd, struct smcp_map_info *info);
 int smcp_link_info(int fd, struct smcp_link_info *info);
-/* Is this map a policy? Its name then. */
-bool smcp_is_policy_map(int map_fd, char *name, size_t size);
-/* Ids of the callbacks of a struct_ops map; number of them. */
-int smcp_policy_programs(int map_fd, uint32_t *ids, int max);
-/* The link that is registered, or 0; and the policy's name. */
-uint32_t smcp_registered(char *name, size_t size);
+/* What a struct_ops map of a policy says, and the ids of its callbacks */
+struct smcp_policy_info {
+	char name[64];
+	struct smcp_scope scope;
+	uint32_t programs[16];
+	int program_count;
+};
+
+/* -ENOENT: this map is no policy */
+int smcp_policy_info(int map_fd, struct smcp_policy_info *info);
+/* The registered link that comes after @id; 0: there is no other. */
+uint32_t smcp_next_registered(uint32_t id, struct smcp_policy_info *info);
+int smcp_cgroup_root(char *path, size_t size);	/* where cgroup v2 is mounted */
 int smcp_cgroup_path(uint64_t id, char *path, size_t size);
 int smcp_link_holder(uint32_t link_id);
+
+/* ---- netns.c ---- */
+
+/* Of a name of ip-netns(8), a path, or "self"; negative errno, without a message */
+int smcp_netns_cookie(const char *name, uint64_t *cookie);
+/* Its name, or "cookie N" when it has none */
+void smcp_netns_name(uint64_t cookie, char *name, size_t size);
 
 /* ---- pin.c ---- */
 
@@ -189,6 +232,12 @@ const char *smcp_bpffs_path(void);
 int smcp_pin_name(const char *name, char *pin, size_t size);
 /* Descriptor of an object pinned in directory @name. */
 int smcp_pin_get(const char *name, const char *entry);
+
+/* ---- list.c ---- */
+
+const struct smcp_scope *smcp_loaded_scope(const struct smcpolicy_loaded *loaded);
+const struct smcpolicy_loaded *smcp_list_find_scope(const struct smcpolicy_list *list,
+						    const struct smcp_scope *scope);
 
 /* ---- events.c ---- */
 

@@ -64,66 +64,107 @@ static const struct btf_type *find_data(const struct btf *btf, uint32_t value_ty
 	return NULL;
 }
 
-static int read_policy(int map_fd, char *name, size_t name_size, uint32_t *ids, int max)
-{
-	struct btf *vmlinux = NULL, *btf = NULL;
-	const struct btf_type *type;
-	struct smcp_map_info info;
-	size_t i, base = 0, offset;
-	uint32_t zero = 0;
-	char *value = NULL;
-	int count = -ENOENT;
+/*
+ * Where in the value things are. To parse all types of the kernel takes long, so a thread keeps the
+ * answer; a module that is loaded again has another id.
+ */
+struct layout {
+	uint32_t btf_id, value_type, value_size;
+	struct {
+		uint32_t offset, size;
+	} name, cgroup_id, netns_cookie, programs[16];
+	int program_count;
+};
 
-	if (smcp_map_info(map_fd, &info) || info.type != BPF_MAP_TYPE_STRUCT_OPS ||
-	    !is_module_btf(info.btf_vmlinux_id))
-		return -ENOENT;
+static void add_member(struct layout *layout, const struct btf *btf,
+		       const struct btf_member *member, uint32_t offset, uint32_t size)
+{
+	const char *name = btf__name_by_offset(btf, member->name_off);
+	typeof(&layout->name) at;
+
+	if (!strcmp(name, "name"))
+		at = &layout->name;
+	else if (!strcmp(name, "cgroup_id") && size == sizeof(uint64_t))
+		at = &layout->cgroup_id;
+	else if (!strcmp(name, "netns_cookie") && size == sizeof(uint64_t))
+		at = &layout->netns_cookie;
+	else if (btf_is_ptr(btf__type_by_id(btf, member->type)) &&
+		 layout->program_count < (int)ARRAY_SIZE(layout->programs))
+		at = &layout->programs[layout->program_count++];
+	else
+		return;
+	at->offset = offset;
+	at->size = size;
+}
+
+static const struct layout *get_layout(const struct smcp_map_info *info)
+{
+	static __thread struct layout layout;
+	struct btf *vmlinux, *btf;
+	const struct btf_type *type;
+	size_t i, base = 0;
+
+	if (layout.btf_id == info->btf_vmlinux_id &&
+	    layout.value_type == info->btf_vmlinux_value_type_id)
+		return &layout;
+	memset(&layout, 0, sizeof(layout));
 	smcp_enter();
 	vmlinux = btf__load_vmlinux_btf();
 	btf = vmlinux ? btf__load_module_btf(MODULE_NAME, vmlinux) : NULL;
-	value = calloc(1, info.value_size);
-	if (!btf || !value || bpf_map_lookup_elem(map_fd, &zero, value))
-		goto out;
-	type = find_data(btf, info.btf_vmlinux_value_type_id, &base);
-	if (!type || !btf_is_struct(type))
-		goto out;
-	count = 0;
-	for (i = 0; i < btf_vlen(type); i++) {
+	type = btf ? find_data(btf, info->btf_vmlinux_value_type_id, &base) : NULL;
+	for (i = 0; type && btf_is_struct(type) && i < btf_vlen(type); i++) {
 		const struct btf_member *member = &btf_members(type)[i];
+		size_t offset = base + btf_member_bit_offset(type, i) / 8;
+		int64_t size = btf__resolve_size(btf, member->type);
 
-		offset = base + btf_member_bit_offset(type, i) / 8;
-		if (offset + sizeof(unsigned long) > info.value_size)
-			break;
-		if (!strcmp(btf__name_by_offset(btf, member->name_off), "name")) {
-			snprintf(name, name_size, "%.*s", (int)(info.value_size - offset),
-				 value + offset);
-		} else if (btf_is_ptr(btf__type_by_id(btf, member->type)) && count < max) {
-			ids[count] = *(unsigned long *)(value + offset);
-			count += !!ids[count];
-		}
+		if (size > 0 && offset + size <= info->value_size)
+			add_member(&layout, btf, member, offset, size);
 	}
-out:
-	free(value);
 	btf__free(btf);
 	btf__free(vmlinux);
 	smcp_leave();
-	return count;
+	if (!layout.name.size)
+		return NULL;
+	layout.btf_id = info->btf_vmlinux_id;
+	layout.value_type = info->btf_vmlinux_value_type_id;
+	return &layout;
 }
 
-bool smcp_is_policy_map(int map_fd, char *name, size_t size)
+int smcp_policy_info(int map_fd, struct smcp_policy_info *policy)
 {
-	return read_policy(map_fd, name, size, NULL, 0) >= 0;
+	const struct layout *layout;
+	struct smcp_map_info info;
+	uint32_t zero = 0;
+	char *value;
+	int i, err;
+
+	memset(policy, 0, sizeof(*policy));
+	if (smcp_map_info(map_fd, &info) || info.type != BPF_MAP_TYPE_STRUCT_OPS ||
+	    !is_module_btf(info.btf_vmlinux_id))
+		return -ENOENT;
+	layout = get_layout(&info);
+	value = calloc(1, info.value_size);
+	err = layout && value ? bpf_map_lookup_elem(map_fd, &zero, value) : -ENOENT;
+	if (!err) {
+		snprintf(policy->name, sizeof(policy->name), "%.*s", (int)layout->name.size,
+			 value + layout->name.offset);
+		memcpy(&policy->scope.cgroup_id, value + layout->cgroup_id.offset,
+		       layout->cgroup_id.size);
+		memcpy(&policy->scope.netns_cookie, value + layout->netns_cookie.offset,
+		       layout->netns_cookie.size);
+	}
+	for (i = 0; !err && i < layout->program_count; i++) {
+		memcpy(&policy->programs[policy->program_count], value + layout->programs[i].offset,
+		       sizeof(*policy->programs));
+		policy->program_count += !!policy->programs[policy->program_count];
+	}
+	free(value);
+	return err;
 }
 
-int smcp_policy_programs(int map_fd, uint32_t *ids, int max)
+uint32_t smcp_next_registered(uint32_t id, struct smcp_policy_info *policy)
 {
-	char name[64];
-
-	return read_policy(map_fd, name, sizeof(name), ids, max);
-}
-
-uint32_t smcp_registered(char *name, size_t size)
-{
-	uint32_t id = 0, found = 0;
+	uint32_t found = 0;
 
 	while (!found && !bpf_link_get_next_id(id, &id)) {
 		struct smcp_link_info info;
@@ -134,7 +175,7 @@ uint32_t smcp_registered(char *name, size_t size)
 		if (!smcp_link_info(fd, &info) && info.type == BPF_LINK_TYPE_STRUCT_OPS &&
 		    info.struct_ops.map_id)
 			map_fd = bpf_map_get_fd_by_id(info.struct_ops.map_id);
-		if (map_fd >= 0 && smcp_is_policy_map(map_fd, name, size))
+		if (map_fd >= 0 && !smcp_policy_info(map_fd, policy))
 			found = id;
 		if (map_fd >= 0)
 			close(map_fd);
@@ -143,24 +184,32 @@ uint32_t smcp_registered(char *name, size_t size)
 	return found;
 }
 
+int smcp_cgroup_root(char *path, size_t size)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent entry;
+	char buf[PATH_MAX];
+
+	path[0] = 0;
+	while (mounts && !path[0] && getmntent_r(mounts, &entry, buf, sizeof(buf)))
+		if (!strcmp(entry.mnt_type, "cgroup2"))
+			snprintf(path, size, "%s", entry.mnt_dir);
+	if (mounts)
+		endmntent(mounts);
+	return path[0] ? 0 : -ENOENT;
+}
+
 int smcp_cgroup_path(uint64_t id, char *path, size_t size)
 {
 	char room[sizeof(struct file_handle) + sizeof(id)] __attribute__((aligned(8)));
 	struct file_handle *handle = (void *)room;
-	char link[64], root[PATH_MAX] = "";
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	struct mntent entry;
-	char buf[PATH_MAX];
+	char link[64], root[PATH_MAX];
 	int mount, fd = -1;
 	ssize_t len = -1;
 
 	path[0] = 0;
-	while (mounts && !root[0] && getmntent_r(mounts, &entry, buf, sizeof(buf)))
-		if (!strcmp(entry.mnt_type, "cgroup2"))
-			snprintf(root, sizeof(root), "%s", entry.mnt_dir);
-	if (mounts)
-		endmntent(mounts);
-	mount = root[0] ? open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	mount = smcp_cgroup_root(root, sizeof(root)) ? -1 :
+		open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	handle->handle_bytes = sizeof(id);
 	handle->handle_type = 0xfe;	/* FILEID_KERNFS */
 	memcpy(handle->f_handle, &id, sizeof(id));

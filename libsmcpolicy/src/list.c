@@ -17,6 +17,8 @@
 struct smcpolicy_loaded {
 	struct smcpolicy_loaded *next;
 	char name[NAME_MAX + 1], policy[64], pin_path[PATH_MAX], cgroup[PATH_MAX];
+	char scope_name[PATH_MAX];
+	struct smcp_scope scope;
 	struct smcp_description desc;
 	bool registered;
 	int pid;
@@ -25,7 +27,7 @@ struct smcpolicy_loaded {
 	int program_count;
 	struct {
 		char name[128];
-		uint32_t id, link_id;
+		uint32_t id, link_id, insns;
 	} programs[MAX_PROGRAMS];
 };
 
@@ -53,6 +55,7 @@ static void add_program(struct smcpolicy_loaded *loaded, uint32_t id, uint32_t l
 	snprintf(loaded->programs[n].name, sizeof(loaded->programs[n].name), "%s", info.name);
 	loaded->programs[n].id = id;
 	loaded->programs[n].link_id = link_id;
+	loaded->programs[n].insns = info.verified_insns;
 	loaded->program_count++;
 	btf = info.btf_id ? btf__load_from_kernel_by_id(info.btf_id) : NULL;
 	if (!btf)
@@ -72,20 +75,26 @@ out:
 /* A struct_ops link; takes the descriptor. */
 static void add_ops(struct smcpolicy_loaded *loaded, int fd)
 {
-	uint32_t ids[MAX_PROGRAMS];
+	struct smcp_policy_info policy;
 	struct smcp_link_info info;
-	int map_fd, i, n;
+	int map_fd, i;
 
 	if (!smcp_link_info(fd, &info) && info.type == BPF_LINK_TYPE_STRUCT_OPS) {
 		loaded->link_id = info.id;
 		loaded->map_id = info.struct_ops.map_id;
 		map_fd = loaded->map_id ? bpf_map_get_fd_by_id(loaded->map_id) : -1;
 		if (map_fd >= 0) {
-			loaded->registered = smcp_is_policy_map(map_fd, loaded->policy,
-								sizeof(loaded->policy));
-			n = smcp_policy_programs(map_fd, ids, MAX_PROGRAMS);
-			for (i = 0; i < n; i++)
-				add_program(loaded, ids[i], 0);
+			loaded->registered = !smcp_policy_info(map_fd, &policy);
+			snprintf(loaded->policy, sizeof(loaded->policy), "%s", policy.name);
+			loaded->scope = policy.scope;
+			if (policy.scope.cgroup_id)
+				smcp_cgroup_path(policy.scope.cgroup_id, loaded->scope_name,
+						 sizeof(loaded->scope_name));
+			else if (policy.scope.netns_cookie)
+				smcp_netns_name(policy.scope.netns_cookie, loaded->scope_name,
+						sizeof(loaded->scope_name));
+			for (i = 0; i < policy.program_count; i++)
+				add_program(loaded, policy.programs[i], 0);
 			close(map_fd);
 		}
 	}
@@ -131,7 +140,7 @@ static void read_options(struct smcpolicy_loaded *loaded)
 		close(fd);
 	}
 	for (option = loaded->desc.options; option; option = option->next) {
-		if (!smcpolicy_option__is_list(option) || option->elements)
+		if (!smcpolicy_option__is_list(option) || option->count)
 			continue;
 		snprintf(entry, sizeof(entry), PIN_MAP "%s", option->variable);
 		fd = smcp_pin_get(loaded->name, entry);
@@ -203,26 +212,29 @@ static int add_all_pinned(struct smcpolicy_list *list)
 	return err;
 }
 
+/* Those that are not pinned */
 static int add_registered(struct smcpolicy_list *list)
 {
 	struct smcpolicy_loaded *loaded;
-	char name[64] = "";
-	uint32_t id = smcp_registered(name, sizeof(name));
+	struct smcp_policy_info policy;
+	uint32_t id = 0;
 	int fd;
 
-	for (loaded = list->first; loaded; loaded = loaded->next)
-		if (loaded->link_id == id)
-			return 0;
-	fd = id ? bpf_link_get_fd_by_id(id) : -1;
-	if (fd < 0)
-		return 0;
-	loaded = add_loaded(list, name);
-	if (!loaded) {
-		close(fd);
-		return -ENOMEM;
+	while ((id = smcp_next_registered(id, &policy))) {
+		for (loaded = list->first; loaded; loaded = loaded->next)
+			if (loaded->link_id == id)
+				break;
+		fd = loaded ? -1 : bpf_link_get_fd_by_id(id);
+		if (fd < 0)
+			continue;
+		loaded = add_loaded(list, policy.name);
+		if (!loaded) {
+			close(fd);
+			return -ENOMEM;
+		}
+		add_ops(loaded, fd);
+		loaded->pid = smcp_link_holder(id);
 	}
-	add_ops(loaded, fd);
-	loaded->pid = smcp_link_holder(id);
 	return 0;
 }
 
@@ -279,6 +291,46 @@ smcpolicy_list__find(const struct smcpolicy_list *list, const char *name)
 			return loaded;
 	smcp_error(ENOENT, "smcpolicy list shows what is loaded", "no policy %s is loaded", name);
 	return NULL;
+}
+
+const struct smcp_scope *smcp_loaded_scope(const struct smcpolicy_loaded *loaded)
+{
+	return &loaded->scope;
+}
+
+const struct smcpolicy_loaded *smcp_list_find_scope(const struct smcpolicy_list *list,
+						    const struct smcp_scope *scope)
+{
+	const struct smcpolicy_loaded *loaded;
+
+	for (loaded = list->first; loaded; loaded = loaded->next)
+		if (loaded->registered && !memcmp(&loaded->scope, scope, sizeof(*scope)))
+			return loaded;
+	smcp_error(ENOENT, "smcpolicy list shows what is loaded, and where",
+		   "no policy is in force in that scope");
+	return NULL;
+}
+
+const struct smcpolicy_loaded *
+smcpolicy_list__find_scope(const struct smcpolicy_list *list, enum smcpolicy_scope scope,
+			   const char *name)
+{
+	struct smcp_scope found;
+
+	if (smcp_scope_find(scope, name, -1, &found))
+		return NULL;
+	return smcp_list_find_scope(list, &found);
+}
+
+enum smcpolicy_scope smcpolicy_loaded__scope(const struct smcpolicy_loaded *loaded)
+{
+	return loaded->scope.cgroup_id ? SMCPOLICY_SCOPE_CGROUP :
+	       loaded->scope.netns_cookie ? SMCPOLICY_SCOPE_NETNS : SMCPOLICY_SCOPE_HOST;
+}
+
+const char *smcpolicy_loaded__scope_name(const struct smcpolicy_loaded *loaded)
+{
+	return loaded->scope_name;
 }
 
 const char *smcpolicy_loaded__name(const struct smcpolicy_loaded *loaded)
@@ -351,6 +403,11 @@ uint32_t smcpolicy_loaded__program_link_id(const struct smcpolicy_loaded *loaded
 	return loaded->programs[index].link_id;
 }
 
+uint32_t smcpolicy_loaded__program_insns(const struct smcpolicy_loaded *loaded, int index)
+{
+	return loaded->programs[index].insns;
+}
+
 const struct smcpolicy_option *
 smcpolicy_loaded__next_option(const struct smcpolicy_loaded *loaded,
 			      const struct smcpolicy_option *previous)
@@ -358,6 +415,24 @@ smcpolicy_loaded__next_option(const struct smcpolicy_loaded *loaded,
 	if (!loaded->pin_path[0])
 		return NULL;
 	return previous ? previous->next : loaded->desc.options;
+}
+
+int smcpolicy_loaded__rule(const struct smcpolicy_loaded *loaded, uint32_t number,
+			   struct smcpolicy_rule *rule)
+{
+	const struct smcpolicy_option *option;
+
+	if (!OPTS_VALID(rule, smcpolicy_rule))
+		return -EINVAL;
+	for (option = loaded->desc.options; option; option = option->next)
+		if (option->type == OPTION_RULES)
+			break;
+	if (!option || !loaded->pin_path[0])
+		return smcp_error(ENOENT, loaded->pin_path[0] ?
+				  "load one that has: smcpolicy load rules --set rules=FILE" :
+				  "only pinned policies can be looked into",
+				  "%s has no rules", loaded->name);
+	return smcp_rules_get(loaded->name, number, option->number, rule);
 }
 
 int smcpolicy_loaded__event_counts(const struct smcpolicy_loaded *loaded, uint64_t *sent,

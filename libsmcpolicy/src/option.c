@@ -14,6 +14,7 @@ static const char * const type_names[] = {
 	[LIST_ADDR] = "addr",
 	[LIST_U32] = "u32",
 	[LIST_COMM] = "comm",
+	[OPTION_RULES] = "rules",
 };
 
 const char *smcpolicy_option__key(const struct smcpolicy_option *option)
@@ -28,7 +29,7 @@ const char *smcpolicy_option__type(const struct smcpolicy_option *option)
 
 bool smcpolicy_option__is_list(const struct smcpolicy_option *option)
 {
-	return option->type >= LIST_PORT;
+	return option->type >= LIST_PORT && option->type <= LIST_COMM;
 }
 
 const char *smcpolicy_option__choices(const struct smcpolicy_option *option)
@@ -85,7 +86,7 @@ static const char *parse_u32(const char *text, char stop, uint32_t *number)
 	return *end ? end + 1 : end;
 }
 
-static bool parse_range(const char *text, uint32_t *min, uint32_t *max)
+bool smcp_parse_range(const char *text, uint32_t *min, uint32_t *max)
 {
 	text = parse_u32(text, '-', min);
 	if (text && !*text && text[-1] != '-')
@@ -93,6 +94,11 @@ static bool parse_range(const char *text, uint32_t *min, uint32_t *max)
 	else if (!text || !parse_u32(text, 0, max))
 		return false;
 	return *min <= *max;
+}
+
+bool smcp_parse_number(const char *text, uint32_t *number)
+{
+	return parse_u32(text, 0, number);
 }
 
 /* The number of @word in "word=number|...", or the word of @number when @word is NULL. */
@@ -163,9 +169,9 @@ static void element_text(const struct smcpolicy_option *option, const struct ele
 
 static int update_value(struct smcpolicy_option *option)
 {
-	const struct element *element, *last;
 	char text[128] = "", *value = NULL;
-	size_t size;
+	const struct element *element;
+	size_t size, i, last;
 	FILE *out = open_memstream(&value, &size);
 
 	if (!out)
@@ -176,17 +182,21 @@ static int update_value(struct smcpolicy_option *option)
 		if (!enum_lookup(option, NULL, &option->number, text, sizeof(text)))
 			snprintf(text, sizeof(text), "%u", option->number);
 		fputs(text, out);
+	} else if (option->type == OPTION_RULES) {
+		fputs(option->file, out);
 	}
-	for (element = option->elements; element; element = last->next) {
+	for (i = 0; i < option->count; i = last + 1) {
+		element = &option->elements[i];
 		element_text(option, element, text, sizeof(text));
-		fprintf(out, "%s%s", element == option->elements ? "" : ",", text);
-		last = element;
+		fprintf(out, "%s%s", i ? "," : "", text);
+		last = i;
 		if (option->type != LIST_PORT)
 			continue;
-		while (last->next && last->next->key.port == last->key.port + 1)
-			last = last->next;
-		if (last != element)
-			fprintf(out, "-%u", last->key.port);
+		while (last + 1 < option->count &&
+		       element[last - i + 1].key.port == element[last - i].key.port + 1)
+			last++;
+		if (last != i)
+			fprintf(out, "-%u", option->elements[last].key.port);
 	}
 	if (fclose(out) || !value)
 		goto no_memory;
@@ -203,12 +213,8 @@ no_memory:
 
 static void option_free(struct smcpolicy_option *option)
 {
-	struct element *element;
-
-	while ((element = option->elements)) {
-		option->elements = element->next;
-		free(element);
-	}
+	smcpolicy_rules__free(option->rules);
+	free(option->elements);
 	free(option->key);
 	free(option->choices);
 	free(option->help);
@@ -296,6 +302,8 @@ static int add_option(struct smcp_description *desc, const struct btf *btf, uint
 		option->type = LIST_U32;
 	else if (!strcmp(type, "comm"))
 		option->type = LIST_COMM;
+	else if (!strcmp(type, "rules"))
+		option->type = OPTION_RULES;
 	else
 		goto bad;
 	if (!smcpolicy_option__is_list(option) && offset < 0)
@@ -311,11 +319,11 @@ static int add_option(struct smcp_description *desc, const struct btf *btf, uint
 			goto no_memory;
 	} else if (option->type == OPTION_U32) {
 		option->choices = strdup(spec);
-		if (!parse_range(spec, &option->min, &option->max))
+		if (!smcp_parse_range(spec, &option->min, &option->max))
 			goto bad;
 	} else {
 		option->choices = strdup("");
-		if (!parse_u32(spec, 0, &option->number))
+		if (option->type != OPTION_RULES && !parse_u32(spec, 0, &option->number))
 			goto bad;
 	}
 	if (!option->key || !option->help || !option->variable || !option->choices ||
@@ -392,99 +400,121 @@ int smcp_describe(struct smcp_description *desc, const struct btf *btf, const ch
 
 /* ---- setting ---- */
 
-/* 1: inserted, 0: there was one. Sorted, for a value that reads well. */
-static int insert(struct smcpolicy_option *option, const struct element *element)
-{
-	struct element **at, *copy;
-	int order = 1;
+/* Elements that are to be added to an option */
+struct elements {
+	struct element *list;
+	size_t count, room;
+};
 
-	/* A range comes in order. */
-	at = option->last && compare(option, option->last, element) < 0 ? &option->last->next :
-	     &option->elements;
-	for (; *at; at = &(*at)->next) {
-		order = compare(option, *at, element);
-		if (order >= 0)
-			break;
+static int append(struct elements *elements, const struct element *element)
+{
+	struct element *list;
+
+	if (elements->count == elements->room) {
+		elements->room = elements->room ? 2 * elements->room : 16;
+		list = reallocarray(elements->list, elements->room, sizeof(*list));
+		if (!list) {
+			smcp_no_memory();
+			return -ENOMEM;
+		}
+		elements->list = list;
 	}
-	if (*at && !order)
-		return 0;
-	copy = malloc(sizeof(*copy));
-	if (!copy) {
-		smcp_no_memory();
-		return -ENOMEM;
-	}
-	*copy = *element;
-	copy->next = *at;
-	*at = copy;
-	option->last = copy;
-	option->count++;
-	return 1;
+	elements->list[elements->count++] = *element;
+	return 0;
 }
 
-/* Another list of the same map that has it */
-static const struct smcpolicy_option *other_list(const struct smcp_description *desc,
-						 const struct smcpolicy_option *option,
-						 const struct element *element)
+static int by_order(const void *a, const void *b, void *option)
+{
+	return compare(option, a, b);
+}
+
+/* What several lists of one map have in common is an error. */
+static int check_other_lists(const struct smcp_description *desc,
+			     const struct smcpolicy_option *option,
+			     const struct elements *elements, const char *policy)
 {
 	const struct smcpolicy_option *other;
-	const struct element *e;
+	char text[128];
+	size_t i;
 
 	for (other = desc->options; other; other = other->next) {
 		if (other == option || !smcpolicy_option__is_list(other) ||
 		    strcmp(other->variable, option->variable))
 			continue;
-		for (e = other->elements; e; e = e->next)
-			if (!compare(option, e, element))
-				return other;
+		for (i = 0; i < elements->count && other->count; i++) {
+			size_t low = 0, high = other->count, middle;
+
+			while (low < high) {
+				middle = (low + high) / 2;
+				if (compare(option, &other->elements[middle], &elements->list[i]) < 0)
+					low = middle + 1;
+				else
+					high = middle;
+			}
+			if (low == other->count ||
+			    compare(option, &other->elements[low], &elements->list[i]))
+				continue;
+			element_text(option, &elements->list[i], text, sizeof(text));
+			return smcp_error(EEXIST, "name it in one of the two",
+					  "%s: %s is in %s already", policy, text, other->key);
+		}
 	}
-	return NULL;
+	return 0;
 }
 
-static bool parse_addr(char *text, struct element *element)
+/* Sorted, for a value that reads well, and each once. */
+static int insert(struct smcpolicy_option *option, const struct elements *elements)
 {
-	unsigned char *addr = element->key.addr.addr;
+	size_t i, n = option->count + elements->count;
+	struct element *list;
+
+	if (!elements->count)
+		return 0;
+	list = reallocarray(option->elements, n, sizeof(*list));
+	if (!list) {
+		smcp_no_memory();
+		return -ENOMEM;
+	}
+	memcpy(list + option->count, elements->list, elements->count * sizeof(*list));
+	qsort_r(list, n, sizeof(*list), by_order, option);
+	option->elements = list;
+	option->count = 1;
+	for (i = 1; i < n; i++)
+		if (compare(option, &list[option->count - 1], &list[i]))
+			list[option->count++] = list[i];
+	return 0;
+}
+
+bool smcp_parse_addr(char *text, unsigned char *addr, uint32_t *length)
+{
 	char *slash = strchr(text, '/');
 	uint32_t prefixlen, bits, base = 0, i;
+	bool known = true;
 
 	if (slash)
 		*slash = 0;
 	if (inet_pton(AF_INET, text, addr + 12) == 1) {
 		memcpy(addr, v4_mapped, sizeof(v4_mapped));
 		base = 96;
-	} else if (inet_pton(AF_INET6, text, addr) != 1) {
-		return false;
+	} else {
+		known = inet_pton(AF_INET6, text, addr) == 1;
 	}
+	if (slash)
+		*slash = '/';
+	if (!known)
+		return false;
 	bits = 128 - base;
 	prefixlen = bits;
-	if (slash) {
-		*slash = '/';
-		if (!parse_u32(slash + 1, 0, &prefixlen) || prefixlen > bits)
-			return false;
-	}
+	if (slash && (!parse_u32(slash + 1, 0, &prefixlen) || prefixlen > bits))
+		return false;
 	prefixlen += base;
-	element->key.addr.prefixlen = prefixlen;
+	*length = prefixlen;
 	for (i = prefixlen; i < 128; i++)
 		addr[i / 8] &= ~(0x80 >> i % 8);
 	return true;
 }
 
-static int add_element(struct smcp_description *desc, struct smcpolicy_option *option,
-		       const struct element *element, const char *policy)
-{
-	const struct smcpolicy_option *other = other_list(desc, option, element);
-	char text[128];
-	int err;
-
-	if (other) {
-		element_text(option, element, text, sizeof(text));
-		return smcp_error(EEXIST, "name it in one of the two", "%s: %s is in %s already",
-				  policy, text, other->key);
-	}
-	err = insert(option, element);
-	return err < 0 ? err : 0;
-}
-
-static int add_item(struct smcp_description *desc, struct smcpolicy_option *option, char *item,
+static int add_item(const struct smcpolicy_option *option, struct elements *elements, char *item,
 		    const char *policy)
 {
 	struct element element = {};
@@ -493,7 +523,7 @@ static int add_item(struct smcp_description *desc, struct smcpolicy_option *opti
 
 	switch (option->type) {
 	case LIST_PORT:
-		if (!parse_range(item, &first, &last))
+		if (!smcp_parse_range(item, &first, &last))
 			return smcp_error(EINVAL, "an element is a port, 80, or a range, 8000-8010",
 					  "%s: %s: '%s' is not a port", policy, option->key, item);
 		if (!first || last > 65535)
@@ -501,11 +531,11 @@ static int add_item(struct smcp_description *desc, struct smcpolicy_option *opti
 					  policy, option->key, item);
 		for (; !err && first <= last; first++) {
 			element.key.port = first;
-			err = add_element(desc, option, &element, policy);
+			err = append(elements, &element);
 		}
 		return err;
 	case LIST_ADDR:
-		if (!parse_addr(item, &element))
+		if (!smcp_parse_addr(item, element.key.addr.addr, &element.key.addr.prefixlen))
 			return smcp_error(EINVAL,
 					  "an element is an address or a prefix: 10.0.0.0/8, ::1",
 					  "%s: %s: '%s' is not an address", policy, option->key,
@@ -524,15 +554,47 @@ static int add_item(struct smcp_description *desc, struct smcpolicy_option *opti
 					  option->key, item);
 		memcpy(element.key.comm, item, strlen(item));
 	}
-	return add_element(desc, option, &element, policy);
+	return append(elements, &element);
+}
+
+/* All elements, or none */
+static int add_list(struct smcp_description *desc, struct smcpolicy_option *option,
+		    const char *value, const char *policy)
+{
+	char *copy = strdup(value), *rest = copy, *item;
+	struct elements elements = {};
+	int err = 0;
+
+	if (!copy) {
+		smcp_no_memory();
+		return -ENOMEM;
+	}
+	while (!err && (item = strsep(&rest, ",")))
+		err = add_item(option, &elements, item, policy);
+	err = err ?: check_other_lists(desc, option, &elements, policy) ?:
+	      insert(option, &elements);
+	free(elements.list);
+	free(copy);
+	return err;
+}
+
+static int set_rules(struct smcpolicy_option *option, const char *file)
+{
+	struct smcpolicy_rules *rules = smcpolicy_rules__read(file);
+
+	if (!rules)
+		return -errno;
+	smcpolicy_rules__free(option->rules);
+	option->rules = rules;
+	snprintf(option->file, sizeof(option->file), "%s", file);
+	return 0;
 }
 
 int smcp_option_set(struct smcp_description *desc, struct smcpolicy_option *option,
 		    const char *value, const char *policy)
 {
-	char *copy, *rest, *item;
 	uint32_t number;
-	int err = 0;
+	int err;
 
 	if (option->type == OPTION_ENUM) {
 		if (!enum_lookup(option, value, &option->number, NULL, 0))
@@ -550,22 +612,10 @@ int smcp_option_set(struct smcp_description *desc, struct smcpolicy_option *opti
 					  option->choices, value);
 		option->number = number;
 	} else {
-		copy = strdup(value);
-		rest = copy;
-		if (!copy) {
-			smcp_no_memory();
-			return -ENOMEM;
-		}
-		while (!err && (item = strsep(&rest, ",")))
-			err = add_item(desc, option, item, policy);
-		free(copy);
-		if (err) {
-			struct smcp_saved_error saved;
-
-			smcp_save_error(&saved);
-			update_value(option);
-			return smcp_restore_error(&saved);
-		}
+		err = option->type == OPTION_RULES ? set_rules(option, value) :
+		      add_list(desc, option, value, policy);
+		if (err)
+			return err;
 	}
 	option->set = true;
 	return update_value(option);
@@ -583,8 +633,11 @@ int smcp_option_read_rodata(struct smcp_description *desc, const void *data, siz
 			continue;
 		if (option->offset + sizeof(uint32_t) > size)
 			return smcp_error(EINVAL, NULL, "read-only data is shorter than declared");
-		memcpy(&option->number, data + option->offset, sizeof(uint32_t));
-		err = update_value(option);
+		if (option->type == OPTION_RULES)
+			err = smcp_rules_read_config(option, data, size);
+		else
+			memcpy(&option->number, data + option->offset, sizeof(uint32_t));
+		err = err ?: update_value(option);
 	}
 	return err;
 }
@@ -597,19 +650,21 @@ int smcp_option_read_map(struct smcp_description *desc, const char *map, int fd)
 	uint32_t number;
 	int err = 0;
 
-	for (option = desc->options; option && err >= 0; option = option->next) {
+	for (option = desc->options; option && !err; option = option->next) {
+		struct elements elements = {};
+
 		if (!smcpolicy_option__is_list(option) || strcmp(option->variable, map))
 			continue;
 		memset(&element, 0, sizeof(element));
 		previous = NULL;
-		while (err >= 0 && !bpf_map_get_next_key(fd, previous, element.key.bytes)) {
+		while (!err && !bpf_map_get_next_key(fd, previous, element.key.bytes)) {
 			previous = element.key.bytes;
 			if (!bpf_map_lookup_elem(fd, element.key.bytes, &number) &&
 			    number == option->number)
-				err = insert(option, &element);
+				err = append(&elements, &element);
 		}
-		if (err >= 0)
-			err = update_value(option);
+		err = err ?: insert(option, &elements) ?: update_value(option);
+		free(elements.list);
 	}
-	return err < 0 ? err : 0;
+	return err;
 }

@@ -4,8 +4,10 @@
  */
 #include <elf.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include <linux/magic.h>
@@ -89,6 +91,8 @@ unsigned int smcp_hook(enum bpf_attach_type type)
 	case BPF_CGROUP_INET4_CONNECT:
 	case BPF_CGROUP_INET6_CONNECT:
 		return SMCPOLICY_HOOK_CONNECT;
+	case BPF_CGROUP_SOCK_OPS:
+		return SMCPOLICY_HOOK_SOCKOPS;
 	default:
 		return 0;
 	}
@@ -99,6 +103,7 @@ static unsigned int program_hook(const struct bpf_program *program)
 	switch (bpf_program__type(program)) {
 	case BPF_PROG_TYPE_CGROUP_SOCK:
 	case BPF_PROG_TYPE_CGROUP_SOCK_ADDR:
+	case BPF_PROG_TYPE_SOCK_OPS:
 		return smcp_hook(bpf_program__expected_attach_type(program));
 	default:
 		return 0;
@@ -179,7 +184,7 @@ static int look_into(struct smcpolicy *policy)
 			policy->rodata = map;
 		}
 	}
-	if (!policy->ops && !policy->hooks)
+	if (!policy->ops && !(policy->hooks & ~SMCPOLICY_HOOK_SOCKOPS))
 		return smcp_error(EINVAL, "give one built with smc_policy/policy.bpf.h",
 				  "%s is a BPF object, but no policy: it has no struct " STRUCT_OPS_TYPE
 				  " and no programs that attach sockets", policy->path);
@@ -251,6 +256,7 @@ void smcpolicy__close(struct smcpolicy *policy)
 	bpf_object__close(policy->object);
 	smcp_leave();
 	smcp_description_free(&policy->desc);
+	free(policy->replaces);
 	free(policy->path);
 	free(policy->name);
 	free(policy);
@@ -306,22 +312,199 @@ int smcpolicy__set_option(struct smcpolicy *policy, const char *key, const char 
 			  policy->name, key);
 }
 
+/* ---- scope ---- */
+
+static int check_cgroup(int fd, const char *path)
+{
+	struct statfs fs;
+
+	if (!fstatfs(fd, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC)
+		return 0;
+	return smcp_error(EINVAL, "give a directory in a cgroup v2 file system, often below /sys/fs/cgroup",
+			  "%s is not a directory of cgroup v2", path);
+}
+
+int smcp_cgroup_open(const char *path, int fd)
+{
+	char cure[512];
+
+	if (!path) {
+		if (check_cgroup(fd, "the cgroup"))
+			return -errno;
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		return fd < 0 ? smcp_error(errno, NULL, "%s", strerror(errno)) : fd;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		snprintf(cure, sizeof(cure), "mkdir -p %s", path);
+		return smcp_error(errno, errno == ENOENT ? cure : errno == ENOTDIR ?
+				  "give a directory in a cgroup v2 file system" : NULL,
+				  "cannot open the cgroup %s: %s", path, strerror(errno));
+	}
+	if (check_cgroup(fd, path)) {
+		close(fd);
+		return -errno;
+	}
+	return fd;
+}
+
+int smcp_scope_find(enum smcpolicy_scope scope, const char *name, int fd, struct smcp_scope *found)
+{
+	struct stat status;
+	int err;
+
+	memset(found, 0, sizeof(*found));
+	switch (scope) {
+	case SMCPOLICY_SCOPE_HOST:
+		return 0;
+	case SMCPOLICY_SCOPE_CGROUP:
+		fd = smcp_cgroup_open(name, fd);
+		if (fd < 0)
+			return fd;
+		/* On 64-bit hosts the inode number is the id. */
+		err = fstat(fd, &status);
+		close(fd);
+		found->cgroup_id = status.st_ino;
+		return err ? smcp_error(errno, NULL, "%s", strerror(errno)) : 0;
+	case SMCPOLICY_SCOPE_NETNS:
+		err = smcp_netns_cookie(name ?: "self", &found->netns_cookie);
+		if (!err)
+			return 0;
+		return smcp_error(-err, err == -EPERM ? "run it as root" :
+				  "give a name that ip netns shows, a path as /proc/PID/ns/net, or self",
+				  "cannot enter the network namespace %s: %s", name, strerror(-err));
+	}
+	return smcp_error(EINVAL, NULL, "unknown scope");
+}
+
+/* Writes the scope into the struct smc_ulp_ops of the object. */
+static int write_scope(struct smcpolicy *policy)
+{
+	const struct btf *btf = bpf_object__btf(policy->object);
+	const struct btf_type *type = ops_type(btf, policy->ops);
+	const struct btf_member *member = btf_members(type);
+	void *value = bpf_map__initial_value(policy->ops, NULL);
+	int i, found = 0;
+
+	for (i = 0; value && i < btf_vlen(type); i++, member++) {
+		const char *name = btf__name_by_offset(btf, member->name_off);
+		void *at = value + btf_member_bit_offset(type, i) / 8;
+
+		if (!strcmp(name, "cgroup_id"))
+			memcpy(at, &policy->scope.cgroup_id, sizeof(uint64_t));
+		else if (!strcmp(name, "netns_cookie"))
+			memcpy(at, &policy->scope.netns_cookie, sizeof(uint64_t));
+		else
+			continue;
+		found++;
+	}
+	if (found == 2 || (!policy->scope.cgroup_id && !policy->scope.netns_cookie))
+		return 0;
+	return smcp_error(EINVAL, "build it again with smc_policy/policy.bpf.h, or load it for the host",
+			  "%s cannot have a scope", policy->name);
+}
+
+/* Of maps with this tag the new policy has those of the one that it replaces. */
+#define TAG_KEEP	"smc_keep"
+
+static int keep_map(struct smcpolicy *policy, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(policy->object, name);
+	struct smcp_map_info info;
+	char entry[NAME_MAX];
+	int fd, err = 0;
+
+	snprintf(entry, sizeof(entry), PIN_MAP "%s", name);
+	fd = map ? smcp_pin_get(policy->replaces, entry) : -1;
+	if (fd < 0)
+		return 0;
+	/* One of another version starts anew. */
+	if (!smcp_map_info(fd, &info) && info.type == bpf_map__type(map) &&
+	    info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map))
+		err = bpf_map__reuse_fd(map, fd);
+	close(fd);
+	return err ? smcp_libbpf_error(err, NULL, "cannot keep the map %s", name) : 0;
+}
+
+static int keep_maps(struct smcpolicy *policy)
+{
+	const struct btf *btf = bpf_object__btf(policy->object);
+	uint32_t id, n = btf__type_cnt(btf);
+	int err = 0;
+
+	for (id = 1; id < n && !err; id++) {
+		const struct btf_type *type = btf__type_by_id(btf, id), *variable;
+
+		if (!btf_is_decl_tag(type) ||
+		    strcmp(btf__name_by_offset(btf, type->name_off), TAG_KEEP))
+			continue;
+		variable = btf__type_by_id(btf, type->type);
+		err = keep_map(policy, btf__name_by_offset(btf, variable->name_off));
+	}
+	return err;
+}
+
+/* What the policy that is to be replaced has, this one will have. */
+static int take_over(struct smcpolicy *policy, const char *name, unsigned int *hooks)
+{
+	struct smcpolicy_list *list = smcpolicy_list__new();
+	const struct smcpolicy_loaded *other = list ? smcpolicy_list__find(list, name) : NULL;
+	int err = other ? 0 : -errno;
+
+	if (!err && (!policy->ops || policy->no_ops))
+		err = smcp_error(EINVAL, "unload that, and load this",
+				 "%s gives no verdicts, and cannot replace %s", policy->name, name);
+	else if (!err && !smcpolicy_loaded__registered(other))
+		err = smcp_error(ENOENT, "unload that, and load this",
+				 "%s is not in force, and cannot be replaced", name);
+	else if (!err && !*smcpolicy_loaded__pin_path(other))
+		err = smcp_error(EBUSY, "end the process that loaded it",
+				 "%s is not pinned, and cannot be replaced", name);
+	if (!err) {
+		policy->scope = *smcp_loaded_scope(other);
+		*hooks = smcpolicy_loaded__hooks(other);
+		policy->replaces = strdup(smcpolicy_loaded__name(other));
+		if (!policy->replaces) {
+			smcp_no_memory();
+			err = -ENOMEM;
+		}
+	}
+	smcpolicy_list__free(list);
+	return err ?: write_scope(policy) ?: keep_maps(policy);
+}
+
+static int set_scope(struct smcpolicy *policy, const struct smcpolicy_load_opts *opts)
+{
+	int err;
+
+	if (policy->no_ops)
+		return 0;
+	err = smcp_scope_find(OPTS_GET(opts, scope, SMCPOLICY_SCOPE_HOST),
+			      OPTS_GET(opts, scope_name, NULL), OPTS_GET(opts, scope_fd, -1),
+			      &policy->scope);
+	return err ?: write_scope(policy);
+}
+
 /* ---- loading ---- */
 
-static void write_rodata(struct smcpolicy *policy)
+static int write_rodata(struct smcpolicy *policy)
 {
 	const struct smcpolicy_option *option;
 	size_t size = 0;
 	uint32_t count;
 	void *data = policy->rodata ? bpf_map__initial_value(policy->rodata, &size) : NULL;
+	int err = 0;
 
-	for (option = policy->desc.options; data && option; option = option->next) {
+	for (option = policy->desc.options; data && option && !err; option = option->next) {
 		count = option->count;
-		if (!smcpolicy_option__is_list(option) && option->offset + sizeof(count) <= size)
+		if (option->rules)
+			err = smcp_rules_prepare(option, policy->object, data, size);
+		else if (option->type <= OPTION_U32 && option->offset + sizeof(count) <= size)
 			memcpy(data + option->offset, &option->number, sizeof(option->number));
 		if (option->has_count_variable && option->count_offset + sizeof(count) <= size)
 			memcpy(data + option->count_offset, &count, sizeof(count));
 	}
+	return err;
 }
 
 /* Room for what the lists have; and they must be what their declaration says. */
@@ -355,13 +538,19 @@ static int fill_maps(struct smcpolicy *policy)
 {
 	const struct smcpolicy_option *option;
 	const struct element *element;
-	int fd;
+	int fd, err;
 
 	for (option = policy->desc.options; option; option = option->next) {
-		if (!option->elements)
+		if (option->rules) {
+			err = smcp_rules_fill(option, policy->object);
+			if (err)
+				return err;
+		}
+		if (!option->count)
 			continue;
 		fd = bpf_object__find_map_fd_by_name(policy->object, option->variable);
-		for (element = option->elements; element; element = element->next)
+		for (element = option->elements; element < option->elements + option->count;
+		     element++)
 			if (bpf_map_update_elem(fd, element->key.bytes, &option->number, BPF_ANY))
 				return smcp_error(errno, NULL, "%s: cannot write option %s: %s",
 						  policy->name, option->key, strerror(errno));
@@ -380,19 +569,24 @@ int smcpolicy__load(struct smcpolicy *policy, const struct smcpolicy_load_opts *
 		return -EINVAL;
 	if (policy->loaded)
 		return smcp_error(EBUSY, NULL, "%s is loaded already", policy->name);
-	if (hooks & ~policy->hooks)
-		return smcp_error(EINVAL, "choose among those it has: smcpolicy show POLICY tells them",
-				  "%s has no programs for a hook that is wanted", policy->name);
 	policy->no_ops = !policy->ops || OPTS_GET(opts, no_ops, false);
 	smcp_enter();
+	if (OPTS_GET(opts, replaces, NULL))
+		err = take_over(policy, opts->replaces, &hooks);
+	else
+		err = set_scope(policy, opts);
+	if (!err && hooks & ~policy->hooks)
+		err = smcp_error(EINVAL, "choose among those it has: smcpolicy show POLICY tells them",
+				 "%s has no programs for a hook that is wanted", policy->name);
+	if (err)
+		goto out;
 	bpf_object__for_each_program(program, policy->object)
 		if (bpf_program__type(program) == BPF_PROG_TYPE_STRUCT_OPS ? policy->no_ops :
 		    !(program_hook(program) & hooks))
 			bpf_program__set_autoload(program, false);
 	if (policy->ops && policy->no_ops)
 		bpf_map__set_autocreate(policy->ops, false);
-	write_rodata(policy);
-	err = size_maps(policy);
+	err = write_rodata(policy) ?: size_maps(policy);
 	if (!err && bpf_object__load(policy->object)) {
 		smcp_libbpf_error(errno, NULL, "the kernel refuses %s", policy->name);
 		err = -errno;
@@ -409,70 +603,33 @@ int smcpolicy__load(struct smcpolicy *policy, const struct smcpolicy_load_opts *
 	policy->loaded = !err;
 	if (!err)
 		err = fill_maps(policy);
+out:
 	smcp_leave();
 	return err;
 }
 
 /* ---- putting it in force ---- */
 
-static int check_cgroup(int fd, const char *path)
-{
-	struct statfs fs;
-
-	if (!fstatfs(fd, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC)
-		return 0;
-	return smcp_error(EINVAL, "give a directory in a cgroup v2 file system, often below /sys/fs/cgroup",
-			  "%s is not a directory of cgroup v2", path);
-}
-
-static int open_cgroup(const struct smcpolicy_attach_opts *opts)
-{
-	const char *path = OPTS_GET(opts, cgroup, NULL);
-	char cure[512];
-	int fd;
-
-	if (!path) {
-		fd = OPTS_GET(opts, cgroup_fd, 0);
-		if (fd <= 0)
-			return smcp_error(EINVAL, "name a cgroup",
-					  "attach programs are wanted, but no cgroup for them");
-		if (check_cgroup(fd, "the cgroup"))
-			return -errno;
-		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		return fd < 0 ? smcp_error(errno, NULL, "%s", strerror(errno)) : fd;
-	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0) {
-		snprintf(cure, sizeof(cure), "mkdir -p %s", path);
-		return smcp_error(errno, errno == ENOENT ? cure : errno == ENOTDIR ?
-				  "give a directory in a cgroup v2 file system" : NULL,
-				  "cannot open the cgroup %s: %s", path, strerror(errno));
-	}
-	if (check_cgroup(fd, path)) {
-		close(fd);
-		return -errno;
-	}
-	return fd;
-}
-
-/* Says which other policy is registered, and how to end it. */
-static int other_policy(void)
+/* Says which other policy is registered there, and how to end it. */
+static int other_policy(struct smcpolicy *policy)
 {
 	struct smcpolicy_list *list = smcpolicy_list__new();
 	const struct smcpolicy_loaded *other = NULL;
 	char cure[512] = "smcpolicy list shows it";
 	int err;
 
-	while (list && (other = smcpolicy_list__next(list, other)))
-		if (smcpolicy_loaded__registered(other))
-			break;
+	if (list)
+		other = smcp_list_find_scope(list, &policy->scope);
 	if (other && *smcpolicy_loaded__pin_path(other))
-		snprintf(cure, sizeof(cure), "smcpolicy unload %s", smcpolicy_loaded__name(other));
+		snprintf(cure, sizeof(cure), "smcpolicy unload %s, or load --replace",
+			 smcpolicy_loaded__name(other));
 	else if (other && smcpolicy_loaded__pid(other))
 		snprintf(cure, sizeof(cure), "end process %d, which loaded it",
 			 smcpolicy_loaded__pid(other));
-	err = smcp_error(EBUSY, cure, "another policy is in force (%s)",
-			 other ? smcpolicy_loaded__policy(other) : "unknown");
+	err = smcp_error(EBUSY, cure, "another policy is in force (%s)%s%s",
+			 other ? smcpolicy_loaded__policy(other) : "unknown",
+			 other && *smcpolicy_loaded__scope_name(other) ? " for " : "",
+			 other ? smcpolicy_loaded__scope_name(other) : "");
 	smcpolicy_list__free(list);
 	return err;
 }
@@ -486,10 +643,14 @@ static int register_ops(struct smcpolicy *policy)
 		return 0;
 	err = errno;
 	if (err == EBUSY)
-		return other_policy();
+		return other_policy(policy);
 	if (err == EOPNOTSUPP)
 		return smcp_error(err, "put its struct " STRUCT_OPS_TYPE " in SEC(\".struct_ops.link\")",
 				  "%s cannot be registered with a link", policy->name);
+	if (err == ENOENT)
+		return smcp_error(err, "it has gone meanwhile",
+				  "there is no such cgroup or network namespace for %s",
+				  policy->name);
 	if (err == EINVAL)
 		return smcp_error(err, "its name must have 1 to 15 letters, digits, '_', '-' or '.'",
 				  "the kernel refuses the policy %s", policy->name);
@@ -506,7 +667,11 @@ static int attach_programs(struct smcpolicy *policy, const struct smcpolicy_atta
 		if (!program_hook(program) || !bpf_program__autoload(program))
 			continue;
 		if (fd < 0) {
-			fd = open_cgroup(opts);
+			fd = OPTS_GET(opts, cgroup_fd, 0);
+			if (!OPTS_GET(opts, cgroup, NULL) && fd <= 0)
+				return smcp_error(EINVAL, "name a cgroup",
+						  "attach programs are wanted, but no cgroup for them");
+			fd = smcp_cgroup_open(OPTS_GET(opts, cgroup, NULL), fd);
 			if (fd < 0)
 				return fd;
 		}

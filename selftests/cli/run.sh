@@ -19,8 +19,8 @@ ok "status 0" exits 0 to_run -- true
 ok "status of the program" exits 42 to_run sh -c 'exit 42'
 ok "options of the program are its own" says '^-x -j --help$' to_run echo -x -j --help
 printf '#!/bin/sh\n' > "$tmp/no-exec"
-ok "126: it cannot be run" refused 126 "cannot run $tmp/no-exec: Permission denied" '' run -- "$tmp/no-exec"
-ok "127: it is not found" refused 127 'cannot run no-such-program: No such file' '' run -- no-such-program
+ok "126: it cannot be run" refused 126 "cannot run $tmp/no-exec: Permission denied" 'chmod \+x' run -- "$tmp/no-exec"
+ok "127: it is not found" refused 127 'cannot run no-such-program: No such file' 'a program in PATH' run -- no-such-program
 ok "125: no program" refused 125 'run: too few arguments' 'smcpolicy run --help' run
 ok "125: unknown option" refused 125 "unknown option '--colour'" 'smcpolicy run --help' run --colour -- true
 ok "125: no such policy" refused 125 'there is no nothing.bpf.o in' 'SMCPOLICY_OBJECT_PATH' \
@@ -55,12 +55,16 @@ ok "nothing is left" nothing_left
 # --- policy ----------------------------------------------------------------------
 
 start_sleeper --policy by_port --set allow_ports=7001 -- sh -c 'echo up; exec sleep 10000'
-ok "--policy: in force" says "^by_port +by_port +in-force +- +-\$" smcpolicy list
+ok "--policy: in force" says "^by_port +by_port +in-force +cgroup:$cgroup +- +-\$" smcpolicy list
 ok "--policy: not pinned" nothing_pinned
 ok "unload does not end it, and says who does" \
 	refused 1 'by_port is in force, but not pinned' "end process $started, which loaded it" unload by_port
-ok "load says who is in the way" \
-	refused 1 'another policy is in force \(by_port\)' "end process $started, which loaded it" load allow_all
+ok "load says who is in the way" refused 1 "another policy is in force \\(by_port\\) for $cgroup" \
+	"end process $started, which loaded it" load allow_all --cgroup "$cgroup"
+ok "load --replace does, too" refused 1 'by_port is not pinned, and cannot be replaced' 'end the process' \
+	load allow_all --replace --cgroup "$cgroup"
+ok "for others a policy can be loaded" silent smcpolicy load allow_all
+ok "... and unloaded" silent smcpolicy unload allow_all
 ok "the module cannot go" exits 1 rmmod smc_ulp
 kill -TERM "$started"
 ok "--policy: 143" status_of "$started" 143

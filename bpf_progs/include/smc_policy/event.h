@@ -49,6 +49,7 @@ struct smc_event_readers {
  * @SMC_EVENT_FALLBACK: the connection is TCP after all, or is aborted (@verdict, an enum
  *	smc_ulp_fallback_verdict); @result has the reason
  * @SMC_EVENT_RELEASE: an SMC connection is being closed; @result has bytes and lifetime
+ * @SMC_EVENT_SYN: smc_ulp_ops::syn gave @verdict by @rule, for the listener with @cookie
  */
 enum smc_event_type {
 	SMC_EVENT_ATTACH	= 1,
@@ -58,6 +59,7 @@ enum smc_event_type {
 	SMC_EVENT_ESTABLISHED	= 5,
 	SMC_EVENT_FALLBACK	= 6,
 	SMC_EVENT_RELEASE	= 7,
+	SMC_EVENT_SYN		= 8,
 };
 
 /* Indices of SMC_EVENT_COUNT_MAP, an array of __u64 per CPU. */
@@ -73,8 +75,8 @@ enum smc_event_count {
  * @size: of this record, bytes; fields are only ever added at the end
  * @type: enum smc_event_type
  * @verdict: enum smc_ulp_verdict, or enum smc_ulp_fallback_verdict for SMC_EVENT_FALLBACK
- * @origin: enum smc_ulp_origin; zero for SMC_EVENT_CONNECT and SMC_EVENT_LISTEN, which have the
- *	@cookie of an SMC_EVENT_ATTACH
+ * @origin: enum smc_ulp_origin; zero for SMC_EVENT_CONNECT, SMC_EVENT_LISTEN and SMC_EVENT_SYN,
+ *	which have the @cookie of an SMC_EVENT_ATTACH
  * @role: enum smc_ulp_role
  * @time_ns: CLOCK_MONOTONIC
  * @cookie: socket cookie, the same in all records of a socket; zero when it has none yet
@@ -93,7 +95,7 @@ enum smc_event_count {
  * @comm: name of the thread; empty where @tgid is zero
  * @policy: name of the policy
  * @rule: the rule that gave @verdict, a name that the policy documents
- * @result: outcome, types from SMC_EVENT_ESTABLISHED on; zero before
+ * @result: outcome of SMC_EVENT_ESTABLISHED, _FALLBACK and _RELEASE; zero else
  */
 struct smc_event {
 	__u16	version;

@@ -36,7 +36,7 @@ struct smc_ulp_ops {
 	void	(*release)(struct sock *sk, const struct smc_ulp_result *result);
 	char	name[SMC_ULP_POLICY_NAME_LEN];
 	__u32	flags;
-	__u64	cgroup_id;
+	__u64	cgroup_id;	/* the loader sets the scope */
 	__u64	netns_cookie;
 } __attribute__((preserve_access_index));
 
@@ -94,6 +94,12 @@ extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 #define SMC_OPTION_COUNT(variable, key)							\
 	const volatile __u32 variable SMC_POLICY_TAG("smc_count:" key) = 0
 
+/*
+ * SMC_MAP_KEEP: written after SEC(".maps"): a policy that replaces this one goes on with the map, if
+ * it has one of that name and of the same types.
+ */
+#define SMC_MAP_KEEP	SMC_POLICY_TAG("smc_keep")
+
 #define SMC_VERDICTS	"pass=0|allow=1|deny=2"
 #define SMC_BOOLEANS	"no=0|yes=1"
 
@@ -103,24 +109,42 @@ struct smc_policy_addr {
 	__u8	addr[16];
 };
 
+#define smc_policy_key(key, tuple, which)						\
+({											\
+	__u32 *__addr = (__u32 *)(key)->addr;						\
+											\
+	(key)->prefixlen = 128;								\
+	if ((tuple)->family == AF_INET) {						\
+		__addr[0] = 0;								\
+		__addr[1] = 0;								\
+		__addr[2] = bpf_htonl(0xffff);						\
+		__addr[3] = (tuple)->which[0];						\
+	} else {									\
+		__addr[0] = (tuple)->which[0];						\
+		__addr[1] = (tuple)->which[1];						\
+		__addr[2] = (tuple)->which[2];						\
+		__addr[3] = (tuple)->which[3];						\
+	}										\
+})
+
 /* Fills a key to look up the peer (or, at listen, nothing useful) of @tuple. */
 static __always_inline void smc_policy_peer(struct smc_policy_addr *key,
 					    const struct smc_ulp_tuple *tuple)
 {
-	__u32 *addr = (__u32 *)key->addr;
+	smc_policy_key(key, tuple, remote_addr);
+}
 
-	key->prefixlen = 128;
-	if (tuple->family == AF_INET) {
-		addr[0] = 0;
-		addr[1] = 0;
-		addr[2] = bpf_htonl(0xffff);
-		addr[3] = tuple->remote_addr[0];
-	} else {
-		addr[0] = tuple->remote_addr[0];
-		addr[1] = tuple->remote_addr[1];
-		addr[2] = tuple->remote_addr[2];
-		addr[3] = tuple->remote_addr[3];
-	}
+/* The same for the local address, of a socket that is bound to one. */
+static __always_inline void smc_policy_local(struct smc_policy_addr *key,
+					     const struct smc_ulp_tuple *tuple)
+{
+	smc_policy_key(key, tuple, local_addr);
+}
+
+static __always_inline bool smc_policy_is_bound(const struct smc_ulp_tuple *tuple)
+{
+	return tuple->local_addr[0] || tuple->local_addr[1] || tuple->local_addr[2] ||
+	       tuple->local_addr[3];
 }
 
 /* ---- events: see smc_policy/event.h ---- */
@@ -139,7 +163,7 @@ struct {
 	__uint(max_entries, SMC_EVENT_READERS);
 	__type(key, __u32);
 	__array(values, struct smc_event_ring);
-} smc_events SEC(".maps");
+} smc_events SEC(".maps") SMC_MAP_KEEP;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -147,14 +171,14 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct smc_event_readers);
-} smc_event_readers SEC(".maps");
+} smc_event_readers SEC(".maps") SMC_MAP_KEEP;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SMC_EVENT_COUNT_MAX);
 	__type(key, __u32);
 	__type(value, __u64);
-} smc_event_counts SEC(".maps");
+} smc_event_counts SEC(".maps") SMC_MAP_KEEP;
 
 /* The policy's name; the section keeps one copy of it in read-only data. */
 extern const char smc_policy_name[SMC_ULP_POLICY_NAME_LEN];
@@ -342,7 +366,8 @@ struct smc_event *smc_event_tuple(struct sock *sk, __u8 type, const struct smc_u
 	remote[1] = tuple->remote_addr[1];
 	remote[2] = tuple->remote_addr[2];
 	remote[3] = tuple->remote_addr[3];
-	smc_event_task(event);
+	if (type != SMC_EVENT_SYN)
+		smc_event_task(event);
 	return event;
 }
 
@@ -360,11 +385,13 @@ struct smc_event *smc_event_tuple(struct sock *sk, __u8 type, const struct smc_u
 	__verdict;									\
 })
 
-/* Record what connect or listen decided by which rule, and return the verdict. */
+/* Record what connect, listen or syn decided by which rule, and return the verdict. */
 #define smc_connect_verdict(sk, tuple, verdict, rule)					\
 	smc_tuple_verdict(sk, SMC_EVENT_CONNECT, tuple, verdict, rule)
 #define smc_listen_verdict(sk, tuple, verdict, rule)					\
 	smc_tuple_verdict(sk, SMC_EVENT_LISTEN, tuple, verdict, rule)
+#define smc_syn_verdict(sk, tuple, verdict, rule)					\
+	smc_tuple_verdict(sk, SMC_EVENT_SYN, tuple, verdict, rule)
 
 static __noinline __attribute__((unused))
 void smc_event_outcome(struct sock *sk, const struct smc_ulp_result *result, __u8 type,

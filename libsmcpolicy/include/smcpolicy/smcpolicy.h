@@ -49,6 +49,7 @@ struct smcpolicy_option;
 struct smcpolicy_list;
 struct smcpolicy_loaded;
 struct smcpolicy_events;
+struct smcpolicy_rules;
 
 /* ---- versions, errors, messages ---- */
 
@@ -126,6 +127,7 @@ enum smcpolicy_hook {
 	SMCPOLICY_HOOK_CREATE	= 1 << 0,	/* cgroup/sock_create: the normal place */
 	SMCPOLICY_HOOK_BIND	= 1 << 1,	/* cgroup/bind4, bind6 */
 	SMCPOLICY_HOOK_CONNECT	= 1 << 2,	/* cgroup/connect4, connect6: inside connect(2) */
+	SMCPOLICY_HOOK_SOCKOPS	= 1 << 3,	/* sockops: attaches nothing, learns of TCP */
 };
 
 /**
@@ -157,7 +159,7 @@ SMCPOLICY_API const struct smcpolicy_option *
 smcpolicy__next_option(const struct smcpolicy *policy, const struct smcpolicy_option *previous);
 
 SMCPOLICY_API const char *smcpolicy_option__key(const struct smcpolicy_option *option);
-/** @brief "enum", "u32", or of a list: "port", "addr", "u32", "comm". */
+/** @brief "enum", "u32", "rules", or of a list: "port", "addr", "u32", "comm". */
 SMCPOLICY_API const char *smcpolicy_option__type(const struct smcpolicy_option *option);
 SMCPOLICY_API bool smcpolicy_option__is_list(const struct smcpolicy_option *option);
 /** @brief What the value may be: "no|yes", "1-65535"; "" when the type says it. */
@@ -176,15 +178,41 @@ SMCPOLICY_API const char *smcpolicy_option__help(const struct smcpolicy_option *
 SMCPOLICY_API int smcpolicy__set_option(struct smcpolicy *policy, const char *key,
 					const char *value);
 
+/*
+ * Whose sockets a policy decides about. Each scope has one policy at most; that of the nearest
+ * cgroup is asked first, then that of the network namespace, then that of the host, until one does
+ * not pass.
+ */
+enum smcpolicy_scope {
+	SMCPOLICY_SCOPE_HOST	= 0,
+	SMCPOLICY_SCOPE_CGROUP	= 1,	/* sockets made in a cgroup, or below it */
+	SMCPOLICY_SCOPE_NETNS	= 2,	/* sockets of a network namespace */
+};
+
 struct smcpolicy_load_opts {
 	size_t sz;
 	unsigned int hooks;	/* which attach programs are wanted, enum smcpolicy_hook; 0: none */
 	bool no_ops;		/* without the struct_ops map */
+	enum smcpolicy_scope scope;
+	/*
+	 * Path of a cgroup v2 directory; or a network namespace: a name of ip-netns(8), a path, or
+	 * "self"
+	 */
+	const char *scope_name;
+	int scope_fd;		/* descriptor of a cgroup; used when scope_name is NULL */
+	/*
+	 * Name of a pinned policy that smcpolicy__replace() is to replace: this one has its scope
+	 * and hooks, and goes on with its readers of events and with what it has learned
+	 */
+	const char *replaces;
 	size_t :0;
 };
-#define smcpolicy_load_opts__last_field no_ops
+#define smcpolicy_load_opts__last_field replaces
 
-/** @brief Load programs and maps into the kernel, with the options set so far. */
+/**
+ * @brief Load programs and maps into the kernel, with the options set so far.
+ * @return 0; -ENOENT when there is no such cgroup or namespace, or nothing to replace
+ */
 SMCPOLICY_API int smcpolicy__load(struct smcpolicy *policy, const struct smcpolicy_load_opts *opts);
 
 struct smcpolicy_attach_opts {
@@ -197,7 +225,7 @@ struct smcpolicy_attach_opts {
 
 /**
  * @brief Put it in force: attach the cgroup programs, and register the policy.
- * @return 0; -EBUSY when another policy is registered. On failure nothing is attached.
+ * @return 0; -EBUSY when another policy is registered in its scope. On failure nothing is attached.
  */
 SMCPOLICY_API int smcpolicy__attach(struct smcpolicy *policy,
 				    const struct smcpolicy_attach_opts *opts);
@@ -212,6 +240,29 @@ SMCPOLICY_API int smcpolicy__detach(struct smcpolicy *policy);
  */
 SMCPOLICY_API int smcpolicy__pin(struct smcpolicy *policy, const char *name);
 
+/**
+ * @brief Put it in force in the place of the one that smcpolicy_load_opts::replaces names, and pin
+ *	it: each decision is made by one of the two.
+ * @param name of the pins; NULL: those of the one that is replaced
+ * @return 0; on failure that one is in force as before
+ */
+SMCPOLICY_API int smcpolicy__replace(struct smcpolicy *policy, const char *name);
+
+/* ---- rules ---- */
+
+/**
+ * @brief Read a file of rules, as the option "rules" of a policy does, and check it.
+ * @return NULL and errno; the cause has file, line and column
+ */
+SMCPOLICY_API struct smcpolicy_rules *smcpolicy_rules__read(const char *path);
+SMCPOLICY_API void smcpolicy_rules__free(struct smcpolicy_rules *rules);
+/** @brief How many rules it has. */
+SMCPOLICY_API uint32_t smcpolicy_rules__count(const struct smcpolicy_rules *rules);
+/** @brief How many prefixes it, and the files it names, have. */
+SMCPOLICY_API size_t smcpolicy_rules__prefix_count(const struct smcpolicy_rules *rules);
+/** @brief How many sets of rules they make. */
+SMCPOLICY_API uint32_t smcpolicy_rules__class_count(const struct smcpolicy_rules *rules);
+
 /* ---- what is loaded ---- */
 
 /** @brief All policies registered or pinned on this host. */
@@ -223,6 +274,14 @@ smcpolicy_list__next(const struct smcpolicy_list *list, const struct smcpolicy_l
 /** @brief Find one by its name; NULL and ENOENT when there is none. */
 SMCPOLICY_API const struct smcpolicy_loaded *
 smcpolicy_list__find(const struct smcpolicy_list *list, const char *name);
+/**
+ * @brief Find the one that is registered in a scope.
+ * @param name of the cgroup or namespace, as in struct smcpolicy_load_opts
+ * @return NULL and ENOENT when there is none, or no such cgroup or namespace
+ */
+SMCPOLICY_API const struct smcpolicy_loaded *
+smcpolicy_list__find_scope(const struct smcpolicy_list *list, enum smcpolicy_scope scope,
+			   const char *name);
 
 /** @brief Name of the pin, or of the policy when it is not pinned. */
 SMCPOLICY_API const char *smcpolicy_loaded__name(const struct smcpolicy_loaded *loaded);
@@ -233,6 +292,10 @@ SMCPOLICY_API const char *smcpolicy_loaded__description(const struct smcpolicy_l
 SMCPOLICY_API const char *smcpolicy_loaded__pin_path(const struct smcpolicy_loaded *loaded);
 /** @brief Whether the policy is registered; false for a pin that was detached. */
 SMCPOLICY_API bool smcpolicy_loaded__registered(const struct smcpolicy_loaded *loaded);
+/** @brief Whose sockets it decides about. */
+SMCPOLICY_API enum smcpolicy_scope smcpolicy_loaded__scope(const struct smcpolicy_loaded *loaded);
+/** @brief Path of the cgroup, name of the network namespace; "" when it is gone, or for the host. */
+SMCPOLICY_API const char *smcpolicy_loaded__scope_name(const struct smcpolicy_loaded *loaded);
 /** @brief A process that holds it, 0 when none was found; only looked for without a pin. */
 SMCPOLICY_API int smcpolicy_loaded__pid(const struct smcpolicy_loaded *loaded);
 /** @brief Ids of the struct_ops link and map, 0 when there is none. */
@@ -250,6 +313,9 @@ SMCPOLICY_API uint32_t smcpolicy_loaded__program_id(const struct smcpolicy_loade
 /** @brief Link of an attach program; 0 for a callback, which belongs to the struct_ops link. */
 SMCPOLICY_API uint32_t smcpolicy_loaded__program_link_id(const struct smcpolicy_loaded *loaded,
 							 int index);
+/** @brief Instructions the verifier went through, as veristat counts them. */
+SMCPOLICY_API uint32_t smcpolicy_loaded__program_insns(const struct smcpolicy_loaded *loaded,
+						       int index);
 /** @brief Its options as they are in the kernel; pinned policies only. */
 SMCPOLICY_API const struct smcpolicy_option *
 smcpolicy_loaded__next_option(const struct smcpolicy_loaded *loaded,
@@ -264,6 +330,24 @@ SMCPOLICY_API int smcpolicy_loaded__event_counts(const struct smcpolicy_loaded *
  * What is left of readers that were killed, a ring buffer each, is removed.
  */
 SMCPOLICY_API int smcpolicy_loaded__event_readers(const struct smcpolicy_loaded *loaded);
+
+struct smcpolicy_rule {
+	size_t sz;		/* set by the caller: sizeof(struct smcpolicy_rule) */
+	uint32_t number;	/* in the file, from 1 on; 0: what happens when no rule matches */
+	uint32_t line;		/* in the file, 0 for a default that is not there */
+	const char *verdict;	/* "allow", "deny", "require", "pass" */
+	char name[24];		/* "rule N" unless it has one */
+	char text[224];		/* the line, or its beginning */
+	uint64_t hits;		/* verdicts that it gave */
+};
+#define smcpolicy_rule__last_field hits
+
+/**
+ * @brief A rule of a pinned policy that was loaded with a file of rules.
+ * @return 0, -ENOENT when there is none of that number, or there are no rules
+ */
+SMCPOLICY_API int smcpolicy_loaded__rule(const struct smcpolicy_loaded *loaded, uint32_t number,
+					 struct smcpolicy_rule *rule);
 
 /**
  * @brief Detach a pinned policy and remove its pins.
@@ -283,8 +367,8 @@ typedef int (*smcpolicy_event_fn)(const struct smc_event *event, void *context);
 
 /**
  * @brief Read the records that a pinned policy writes from now on.
- * @param name of the pin; NULL: the policy that is registered
- * @return NULL and errno: ENOENT when there is none, or it cannot write any, ENODATA when it was
+ * @param name of the pin; NULL: the policy that is registered, if there is one only
+ * @return NULL and errno: ENOENT when there is none, EEXIST when there are several, or it cannot write any, ENODATA when it was
  *	loaded with events=no, EBUSY when there are eight readers
  */
 SMCPOLICY_API struct smcpolicy_events *
