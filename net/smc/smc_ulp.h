@@ -225,6 +225,7 @@ int smc_ulp_attach(struct sock *sk, enum smc_ulp_origin origin);
 int smc_ulp_attach_connecting(struct sock *sk, const struct sockaddr *uaddr, int addr_len);
 bool smc_ulp_eligible(const struct sock *sk);
 void smc_ulp_detach(struct sock *sk, struct smc_ulp_ctx *ctx);
+void smc_ulp_renew(struct sock *sk, struct smc_ulp_ctx *ctx);
 void smc_ulp_release(struct sock *sk);
 struct smc_ulp_ctx *smc_ulp_ctx_alloc(struct sock *sk, gfp_t gfp);
 struct smc_ulp_ctx *smc_ulp_ctx_get(const struct sock *sk);
@@ -279,7 +280,8 @@ void smc_ulp_wake_user(struct sock *sk);
 struct smc_ulp_listener *smc_ulp_listener_create(struct sock *lsk, bool v6);
 void smc_ulp_listener_put(struct smc_ulp_listener *l);
 void smc_ulp_listener_teardown(struct smc_ulp_listener *l);
-bool smc_ulp_hs_congested(const struct sock *sk);
+bool smc_ulp_listener_requires(const struct sock *lsk);
+u32 smc_ulp_listener_refuses(const struct sock *lsk);
 void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp_t priority);
 void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk);
 void smc_ulp_child_unlist(struct smc_ulp_ctx *ctx);
@@ -287,6 +289,13 @@ void smc_ulp_slot_put(struct smc_ulp_ctx *ctx, const struct sock *sk);
 void smc_ulp_child_kill(struct sock *sk);
 void smc_ulp_child_done(struct sock *sk, struct request_sock *req, bool reset);
 int smc_ulp_listener_accept(struct smc_ulp_listener *l, struct socket *newsock);
+
+/* syn.c: what a listener does with a SYN */
+bool smc_ulp_hs_congested(const struct sock *lsk);
+bool smc_ulp_syn_hook(struct sock *lsk, bool v6);
+void smc_ulp_syn_unhook(struct sock *sk);
+u32 smc_ulp_syn_rule(const struct request_sock *req);
+void smc_ulp_syn_init(const struct sock *sk, bool v6);
 
 /* result.c */
 u64 smc_ulp_cookie(struct sock *sk);
@@ -310,6 +319,7 @@ struct smc_ulp_decision smc_ulp_policy_init(struct sock *sk, enum smc_ulp_origin
 struct smc_ulp_decision smc_ulp_policy_connect(struct sock *sk, const struct sockaddr *uaddr,
 					       int addr_len);
 struct smc_ulp_decision smc_ulp_policy_listen(struct sock *sk);
+struct smc_ulp_decision smc_ulp_policy_syn(struct sock *lsk, const struct smc_ulp_tuple *tuple);
 void smc_ulp_policy_error(const struct sock *sk, const char *policy, const char *op, int verdict,
 			  const char *taken_as);
 void smc_ulp_policy_established(struct sock *sk, const struct smc_ulp_result *res);

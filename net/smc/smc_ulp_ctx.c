@@ -213,6 +213,7 @@ void smc_ulp_detach(struct sock *sk, struct smc_ulp_ctx *ctx)
 
 	tcp_sk(sk)->syn_smc = 0;	/* survives a disconnect */
 	tcp_sk(sk)->smc_hs_congested = NULL;
+	smc_ulp_syn_unhook(sk);
 	if (!keep)
 		WRITE_ONCE(icsk->icsk_ulp_ops, NULL);
 	smp_wmb();	/* ops before data, see smc_ulp_ctx_get() */
@@ -220,6 +221,32 @@ void smc_ulp_detach(struct sock *sk, struct smc_ulp_ctx *ctx)
 	smc_ulp_unbind(ctx, SMC_ULP_PLAIN);
 	if (!keep)
 		module_put(THIS_MODULE);	/* of the ULP slot */
+}
+
+/**
+ * smc_ulp_renew() - the connection of a client broke, and the policy has to be asked about the next
+ * @sk: the user's sock, in TCP_CLOSE
+ * @ctx: its ctx, which has had its handshake; the slot's reference is given back
+ *
+ * As smc_ulp_detach(), but for what goes on to be there: operations and state change are ours, and
+ * another ctx takes the place of @ctx at once. Without memory the socket is plain TCP.
+ *
+ * Context: process, socket lock of @sk held; sleeps.
+ */
+void smc_ulp_renew(struct sock *sk, struct smc_ulp_ctx *ctx)
+{
+	struct smc_ulp_ctx *next = smc_ulp_ctx_alloc(sk, GFP_KERNEL);
+
+	if (!next) {
+		smc_ulp_detach(sk, ctx);
+		return;
+	}
+	next->v6 = ctx->v6;
+	next->origin = ctx->origin;
+	next->keep = ctx->keep;
+	tcp_sk(sk)->syn_smc = 0;
+	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, next);
+	smc_ulp_unbind(ctx, SMC_ULP_PLAIN);
 }
 
 /* tcp_ulp_ops::release: @sk is being destroyed. BH context or BH disabled, cannot sleep. */

@@ -318,7 +318,10 @@ static struct socket *smc_ulp_switch(struct smc_ulp_ctx *ctx, struct sock *sk, s
 
 	/* one handshake for one ctx: smc.ko may still hold an adapter that leads here */
 	if (rc > 0 || (rc < 0 && !closer)) {
-		smc_ulp_detach(sk, ctx);
+		if (rc < 0 && ctx->require && ctx->role == SMC_ULP_CLIENT)
+			smc_ulp_renew(sk, ctx);
+		else
+			smc_ulp_detach(sk, ctx);
 		smc_ulp_late_shutdown(sk, shut);
 	}
 	return closer;

@@ -519,34 +519,44 @@ static u32 smc_ulp_syn_refused(const struct sock *lsk, const struct smc_ulp_list
 	return 0;
 }
 
-/**
- * smc_ulp_hs_congested() - tcp_sock::smc_hs_congested of our listeners
- * @lsk: the user's listener
- *
- * Asked for each SYN with the SMC option. Once the SYN-ACK has carried the option there is no way
- * to TCP but through the CLC handshake; so everything that speaks against SMC is asked here.
- *
- * Context: BH, RCU read lock. Return: true to answer as a TCP server without SMC.
- */
-bool smc_ulp_hs_congested(const struct sock *lsk)
+/* The ctx of a listener, for code without its lock. Under RCU, which keeps it. */
+static const struct smc_ulp_ctx *smc_ulp_listener_ctx(const struct sock *lsk)
 {
 	const struct inet_connection_sock *icsk = inet_csk(lsk);
-	const struct smc_ulp_listener *l;
 	const struct smc_ulp_ctx *ctx;
-	u32 reason;
 
 	ctx = rcu_dereference(icsk->icsk_ulp_data);
 	smp_rmb();	/* as in smc_ulp_ctx_get() */
-	if (READ_ONCE(icsk->icsk_ulp_ops) != &smc_ulp_tcp_ops || !ctx)
-		return true;
-	l = READ_ONCE(ctx->l);
+	return READ_ONCE(icsk->icsk_ulp_ops) == &smc_ulp_tcp_ops ? ctx : NULL;
+}
+
+/**
+ * smc_ulp_listener_requires() - does the policy of @lsk want SMC or nothing?
+ * @lsk: a listener
+ *
+ * Context: RCU read lock. Return: true when it does.
+ */
+bool smc_ulp_listener_requires(const struct sock *lsk)
+{
+	const struct smc_ulp_ctx *ctx = smc_ulp_listener_ctx(lsk);
+
+	return ctx && READ_ONCE(ctx->require);
+}
+
+/**
+ * smc_ulp_listener_refuses() - what speaks against SMC for a connection to @lsk now
+ * @lsk: a listener
+ *
+ * Context: BH, RCU read lock. Return: enum smc_ulp_reason, or 0 for nothing.
+ */
+u32 smc_ulp_listener_refuses(const struct sock *lsk)
+{
+	const struct smc_ulp_ctx *ctx = smc_ulp_listener_ctx(lsk);
+	const struct smc_ulp_listener *l = ctx ? READ_ONCE(ctx->l) : NULL;
+
 	if (!l || READ_ONCE(l->closing))
-		return true;
-	reason = smc_ulp_syn_refused(lsk, l);
-	/* its counters and its cookie are all that is written to */
-	if (reason)
-		smc_ulp_tell_refuse((struct sock *)lsk, NULL, reason, false);
-	return reason;
+		return SMC_ULP_REASON_BUSY;	/* it is going */
+	return smc_ulp_syn_refused(lsk, l);
 }
 
 /**
@@ -556,7 +566,8 @@ bool smc_ulp_hs_congested(const struct sock *lsk)
  * @priority: allocation flags
  *
  * Only a child whose SYN-ACK carried the SMC option keeps the ULP. Without memory for its ctx it
- * must not live: its peer is going to send a CLC message, see smc_ulp_child_established().
+ * must not live: its peer is going to send a CLC message, see smc_ulp_child_established(). Neither
+ * must one without the option, whose SYN-ACK was a cookie after all, when SMC is required.
  *
  * Context: BH, RCU read lock (which keeps the listener's ctx, should it just go).
  */
@@ -570,8 +581,10 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 	RCU_INIT_POINTER(icsk->icsk_ulp_data, NULL);
 	tcp_sk(newsk)->smc_hs_congested = NULL;
 	newsk->sk_state_change = smc_ulp_tcp_state_change;
+	smc_ulp_syn_unhook(newsk);
 	/* of socks that are cloned, only our listeners have syn_smc set, and RCU keeps their ctx */
-	if (lctx && inet_rsk(req)->smc_ok && tcp_sk(newsk)->syn_smc)
+	if (lctx && tcp_sk(newsk)->syn_smc &&
+	    (inet_rsk(req)->smc_ok || READ_ONCE(lctx->require)))
 		l = READ_ONCE(lctx->l);
 	if (!l || !refcount_inc_not_zero(&l->ref)) {
 		icsk->icsk_ulp_ops = NULL;
@@ -592,7 +605,8 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 	ctx->origin = SMC_ULP_ORIGIN_ACCEPT;
 	ctx->phase = SMC_ULP_CHILD;
 	ctx->require = READ_ONCE(lctx->require);
-	ctx->rule = READ_ONCE(lctx->rule);
+	ctx->rule = smc_ulp_syn_rule(req) ?: READ_ONCE(lctx->rule);
+	ctx->reason = inet_rsk(req)->smc_ok ? 0 : SMC_ULP_DECL_PEERNOSMC;
 	ctx->l = l;
 	rcu_assign_pointer(icsk->icsk_ulp_data, ctx);
 	smc_ulp_handshake_hook(ctx, newsk);	/* the proposal may come with the ACK */
@@ -612,16 +626,19 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 void smc_ulp_child_established(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
 	struct smc_ulp_listener *l = ctx->l;
+	bool plain = ctx->reason;
 
 	local_bh_disable();
 	smc_ulp_handshake_begin(ctx, sk);
 	smc_ulp_tell_handshake(ctx, sk);
 	spin_lock(&l->lock);
-	if (!l->closing) {
+	if (!l->closing && !plain) {
 		ctx->pending = 1;
 		WRITE_ONCE(l->nr_pending, l->nr_pending + 1);
 	}
 	spin_unlock(&l->lock);
+	if (plain)
+		smc_ulp_tell_refuse(sk, NULL, SMC_ULP_DECL_PEERNOSMC, true);
 	/* not in the queue: accept(2) was faster, the user's operations wait as a client's do */
 	if (ctx->pending && smc_ulp_try_unqueue(ctx, l->lsk, sk)) {
 		smc_ulp_child_start(ctx, l);

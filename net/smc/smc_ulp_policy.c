@@ -231,6 +231,22 @@ struct smc_ulp_decision smc_ulp_policy_listen(struct sock *sk)
 }
 
 /**
+ * smc_ulp_policy_syn() - may a SYN be answered with the SMC option?
+ * @lsk: the listener, not locked
+ * @tuple: addresses of the SYN
+ *
+ * Context: BH, RCU read lock. May interrupt any other question on this CPU. Return: ALLOW or DENY.
+ */
+struct smc_ulp_decision smc_ulp_policy_syn(struct sock *lsk, const struct smc_ulp_tuple *tuple)
+{
+	struct smc_ulp_decision d = smc_ulp_ask(lsk, SMC_ULP_CB_SYN, tuple, SMC_ULP_DENY);
+
+	if (d.verdict == SMC_ULP_PASS)
+		d.verdict = SMC_ULP_ALLOW;
+	return d;
+}
+
+/**
  * smc_ulp_policy_established() - SMC carries the data of @sk
  * @sk: the sock, held
  * @res: outcome

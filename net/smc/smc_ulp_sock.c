@@ -133,6 +133,18 @@ static bool smc_ulp_linked(const struct sock *msk)
 
 /* connect(2) */
 
+/*
+ * Detach a socket that is not connected. When it has listened, children may still be made of it, on
+ * another CPU, as long as it takes them to see its state: nothing of ours may be left in them by
+ * the time it could listen again. Socket lock held, sleeps.
+ */
+static void smc_ulp_become_plain(struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	if (ctx->phase == SMC_ULP_LISTEN)
+		synchronize_rcu();
+	smc_ulp_detach(sk, ctx);
+}
+
 /* Decide before the first SYN. Socket lock held. Returns what connect(2) is to fail with, or 0. */
 static int smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
 				   const struct sockaddr *uaddr, int len)
@@ -158,7 +170,7 @@ static int smc_ulp_connect_prepare(struct smc_ulp_ctx *ctx, struct sock *sk,
 		smc_ulp_tell_plain(ctx, sk, reason, rc);
 		if (rc)
 			return rc;
-		smc_ulp_detach(sk, ctx);
+		smc_ulp_become_plain(ctx, sk);
 		return 0;
 	}
 	ctx->require = d.verdict == SMC_ULP_REQUIRE;
@@ -295,6 +307,31 @@ static int smc_ulp_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 
 /* listen(2), accept(2) */
 
+/*
+ * It will not listen: plain TCP, unless the policy has to be asked the next time, too. The socket
+ * has not been in TCP_LISTEN, so nobody has come by it to the ctx. Socket lock held.
+ */
+static void smc_ulp_listen_undo(struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	struct smc_ulp_listener *l;
+
+	if (!ctx->require) {
+		smc_ulp_detach(sk, ctx);
+		return;
+	}
+	tcp_sk(sk)->syn_smc = 0;
+	tcp_sk(sk)->smc_hs_congested = NULL;
+	smc_ulp_syn_unhook(sk);
+	spin_lock_bh(&ctx->lock);
+	l = ctx->l;
+	ctx->l = NULL;
+	ctx->role = SMC_ULP_CLIENT;
+	WRITE_ONCE(ctx->phase, SMC_ULP_IDLE);
+	spin_unlock_bh(&ctx->lock);
+	if (l)
+		smc_ulp_listener_teardown(l);
+}
+
 /* Make a listener of @sk, or detach. Returns 1 when it is one, or what listen(2) fails with */
 static int smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
 {
@@ -336,10 +373,10 @@ static int smc_ulp_listen_prepare(struct smc_ulp_ctx *ctx, struct socket *sock)
 	lock_sock(sk);
 	if (!smc_ulp_attached(ctx, sk)) {	/* another thread's connect(2) */
 		go = 0;
-	} else if (IS_ERR(l)) {
-		pr_warn_ratelimited("no SMC listener (%ld)\n", PTR_ERR(l));
-		smc_ulp_detach(sk, ctx);
-		go = d.verdict == SMC_ULP_REQUIRE ? -EOPNOTSUPP : 0;
+	} else if (IS_ERR(l) || !smc_ulp_syn_hook(sk, ctx->v6)) {
+		pr_warn_ratelimited("no SMC listener (%ld)\n", IS_ERR(l) ? PTR_ERR(l) : -EBUSY);
+		smc_ulp_listen_undo(ctx, sk);
+		go = ctx->require ? -EOPNOTSUPP : 0;
 	} else {
 		spin_lock_bh(&ctx->lock);
 		WRITE_ONCE(ctx->l, l);
@@ -365,7 +402,7 @@ static int smc_ulp_listen(struct socket *sock, int backlog)
 	if (rc && fresh > 0) {
 		lock_sock(sk);
 		if (smc_ulp_attached(op.ctx, sk) && sk->sk_state == TCP_CLOSE)
-			smc_ulp_detach(sk, op.ctx);
+			smc_ulp_listen_undo(op.ctx, sk);
 		release_sock(sk);
 	}
 	smc_ulp_op_end(op);
@@ -407,16 +444,24 @@ out:
 
 /* data */
 
-/* Attempt to use fast open: that is a connect of TCP's own */
-static void smc_ulp_no_fastopen(struct smc_ulp_ctx *ctx, struct sock *sk)
+/* Attempt to use fast open: that is a connect of TCP's own. Returns what the send fails with. */
+static int smc_ulp_no_fastopen(struct smc_ulp_ctx *ctx, struct sock *sk, const struct msghdr *msg)
 {
+	struct smc_ulp_decision d = { .verdict = SMC_ULP_DENY };
+	int rc = 0;
+
 	lock_sock(sk);
 	if (smc_ulp_attached(ctx, sk) && sk->sk_state == TCP_CLOSE) {
 		smc_ulp_connect_failed(ctx, sk);
-		if (ctx->phase == SMC_ULP_IDLE)
-			smc_ulp_detach(sk, ctx);
+		if (msg->msg_name)
+			d = smc_ulp_policy_connect(sk, msg->msg_name, msg->msg_namelen);
+		if (d.verdict == SMC_ULP_REQUIRE)
+			rc = -EOPNOTSUPP;
+		else if (ctx->phase == SMC_ULP_IDLE || ctx->phase == SMC_ULP_LISTEN)
+			smc_ulp_become_plain(ctx, sk);
 	}
 	release_sock(sk);
+	return rc;
 }
 
 /*
@@ -485,9 +530,10 @@ static int smc_ulp_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	int rc = SMC_ULP_PLAIN;
 
 	if (likely(ctx)) {
+		rc = 0;
 		if (unlikely(msg->msg_flags & MSG_FASTOPEN))
-			smc_ulp_no_fastopen(ctx, sk);
-		rc = smc_ulp_gate(ctx, sk, sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
+			rc = smc_ulp_no_fastopen(ctx, sk, msg);
+		rc = rc ?: smc_ulp_gate(ctx, sk, sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
 	}
 	if (rc == SMC_ULP_ACTIVE)
 		rc = smc_ulp_sendmsg_active(sock, msg, len);
@@ -991,6 +1037,7 @@ int __init smc_ulp_sock_init(void)
 			return rc;
 		smc_ulp_base_ops[i] = sock->ops;
 		smc_ulp_tcp_state_change = sock->sk->sk_state_change;
+		smc_ulp_syn_init(sock->sk, i);
 		sock_release(sock);
 		smc_ulp_sock_fill(&smc_ulp_user_ops[i], smc_ulp_base_ops[i]);
 		smc_ulp_active_ops[i] = smc_ulp_user_ops[i];

@@ -203,6 +203,7 @@ static void told(struct scoped_policies *p, enum addr addr)
 	/* where it is accepted does not matter */
 	child = accept(lfd, NULL, NULL);
 	ping_pong(fd, child);
+	assert_asked(p, CB_SYN, ALL, "syn");
 	assert_asked(p, CB_ESTABLISHED, ALL, "established of a child");
 	sock_close(&child);
 	sock_close(&fd);

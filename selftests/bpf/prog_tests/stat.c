@@ -107,7 +107,7 @@ static void connection(void)
 	if (pair_make(&pair, ULP, ULP, V4)) {
 		ping_pong(pair.client, pair.server);
 		snprintf(moves, sizeof(moves), "Attach 2 ListenAllow 1 ConnectAllow 1 "
-			 "HandshakeClient 1 HandshakeServer 1 %s 2 CurrSmc %d",
+			 "SynAllow 1 HandshakeClient 1 HandshakeServer 1 %s 2 CurrSmc %d",
 			 outcome("Declined"), n);
 		stats_moved(&before, moves);
 		stats_read(&before);
@@ -289,7 +289,7 @@ static void peers(void)
 		silent[i] = clc_peer_socket(&peer, V4);
 		ASSERT_OK(sock_connect(silent[i], V4, sock_port(lfd)), "connect");
 	}
-	stats_moved(&before, "HandshakeServer 2 CurrHandshakeServer 2");
+	stats_moved(&before, "SynAllow 2 HandshakeServer 2 CurrHandshakeServer 2");
 	stats_read(&before);
 	fd = sock_connect_to(lfd, ULP, V4);
 	stats_moved(&before, "Attach 1 ConnectAllow 1 SynBusy 1 PeerNoSmc 1");

@@ -9,6 +9,7 @@ enum recorder_callback {
 	CB_INIT,
 	CB_CONNECT,
 	CB_LISTEN,
+	CB_SYN,
 	CB_ESTABLISHED,
 	CB_FALLBACK,
 	CB_RELEASE,

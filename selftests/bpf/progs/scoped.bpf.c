@@ -44,6 +44,12 @@ int BPF_PROG(policy##_listen, struct sock *sk, const struct smc_ulp_tuple *tuple
 }											\
 											\
 SEC("struct_ops")									\
+int BPF_PROG(policy##_syn, struct sock *sk, const struct smc_ulp_tuple *tuple)		\
+{											\
+	return call(sk, scope, CB_SYN);							\
+}											\
+											\
+SEC("struct_ops")									\
 void BPF_PROG(policy##_established, struct sock *sk, const struct smc_ulp_result *res)	\
 {											\
 	call(sk, scope, CB_ESTABLISHED);						\
@@ -66,6 +72,7 @@ struct smc_ulp_ops policy = {								\
 	.init = (void *)policy##_init,							\
 	.connect = (void *)policy##_connect,						\
 	.listen = (void *)policy##_listen,						\
+	.syn = (void *)policy##_syn,							\
 	.established = (void *)policy##_established,					\
 	.fallback = (void *)policy##_fallback,						\
 	.release = (void *)policy##_release,						\
