@@ -24,7 +24,7 @@ export V Q
 # These work before anything is configured.
 PLAIN := help setup clean distclean
 # These install what they need, as far as it is missing.
-READY := demo test bench check shell
+READY := demo test fuzz bench check shell
 
 ifneq ($(filter-out $(PLAIN),$(or $(MAKECMDGOALS),all)),)
 include config.mk
@@ -43,6 +43,7 @@ help:
 	@echo 'To see it and to test it:'
 	@echo '  demo        real programs over SMC, in a virtual machine'
 	@echo '  test        build everything and run all tests; T=NAME runs one, T=-l lists'
+	@echo '  fuzz        random system calls on attached sockets (SECONDS=30 SEED=1)'
 	@echo '  bench       measure against TCP and other ways to SMC; P=PART runs one boot'
 	@echo '  check       style, static analysis, spelling, licences'
 	@echo '  shell       a shell in the virtual machine (DEVICE=smcd|smcr|none)'
@@ -97,6 +98,7 @@ bpf: $(BUILD)/vmlinux.h module lib
 
 selftests: $(BUILD)/vmlinux.h module lib bpf
 	$(call descend,selftests/bpf)
+	$(call descend,selftests/fuzz)
 
 examples: lib
 	$(call descend,examples)
@@ -128,6 +130,11 @@ test:
 	+$(ready) build bpftool
 	$(Q)scripts/run-tests $(T)
 
+# DEVICE=smcd|smcr|none
+fuzz:
+	+$(ready) build
+	$(Q)scripts/fuzz --seconds $(or $(SECONDS),30) --seed $(or $(SEED),1) --device $(or $(DEVICE),smcd)
+
 # P=instructions|smcd|smcr: only that; P=--check fails on a missed promise
 bench:
 	+$(ready) build
@@ -143,6 +150,7 @@ check:
 	$(Q)scripts/run-checks
 
 clean:
+	$(call descend,selftests/fuzz,clean)
 	$(call descend,selftests/bpf,clean)
 	$(call descend,examples,clean)
 	$(call descend,demo,clean)
@@ -155,4 +163,4 @@ distclean: clean
 	$(Q)rm -f config.mk
 
 .PHONY: all help setup build module smc-lo bpftool lib cli bpf selftests examples install
-.PHONY: demo demo-tools test bench check shell clean distclean
+.PHONY: demo demo-tools test fuzz bench check shell clean distclean
