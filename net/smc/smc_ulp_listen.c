@@ -608,6 +608,8 @@ void smc_ulp_clone(const struct request_sock *req, struct sock *newsk, const gfp
 	ctx->rule = smc_ulp_syn_rule(req) ?: READ_ONCE(lctx->rule);
 	ctx->reason = inet_rsk(req)->smc_ok ? 0 : SMC_ULP_DECL_PEERNOSMC;
 	ctx->l = l;
+	/* The listener's: it makes TCP look for sk_wq, which there is not before accept(2). */
+	sock_reset_flag(newsk, SOCK_FASYNC);
 	rcu_assign_pointer(icsk->icsk_ulp_data, ctx);
 	smc_ulp_handshake_hook(ctx, newsk);	/* the proposal may come with the ACK */
 }

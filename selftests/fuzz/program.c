@@ -49,6 +49,29 @@ static __u8 op_by_chance(void)
 	return i;
 }
 
+/*
+ * Slots 0 to 3 are for what listens, 4 to 8 for what connects, 9 to 13 for what was accepted: a
+ * call mostly gets one that it can do something with.
+ */
+static int slot_for(__u8 op)
+{
+	static const struct {
+		const char *op;
+		int first, n;
+	} good[] = {
+		{ "accept", 0, 2 }, { "listen", 0, 2 }, { "connect", 4, 5 },
+		{ "send", 4, 10 }, { "recv", 4, 10 }, { "splice", 4, 10 }, { "sendfile", 4, 10 },
+		{ "shutdown", 4, 10 }, { "destroy", 4, 10 }, { "uring", 0, 14 }, { "clc", 4, 10 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(good) && below(8); i++) {
+		if (!strcmp(good[i].op, ops[op].name))
+			return good[i].first + below(good[i].n);
+	}
+	return below(14);
+}
+
 static struct call *add(struct program *program, int thread, const char *op, int s, int t, __u32 a)
 {
 	struct call *call = &program->calls[program->n];
@@ -59,12 +82,12 @@ static struct call *add(struct program *program, int thread, const char *op, int
 	*call = (struct call) {
 		.thread = thread,
 		.op = op ? op_by_name(op) : op_by_chance(),
-		.s = s < 0 ? (int)below(N_SLOTS) : s,
-		.t = t < 0 ? (int)below(N_SLOTS) : t,
+		.t = t < 0 ? (int)below(14) : t,
 		.a = a,
 		.b = any(),
 		.c = any(),
 	};
+	call->s = s < 0 ? slot_for(call->op) : s;
 	return call;
 }
 
@@ -111,7 +134,7 @@ void program_make(struct program *program, __u32 seed, __u32 number)
 	program->cgroup = below(2);
 	program->sigpipe = below(8) == 0;
 	program->restart = below(2);
-	program->tick = 20 + below(150);
+	program->tick = 50 + below(300);
 	program->kill = below(4) ? 0 : 1 + below(1500);
 	program->port = 20000 + number % 1000 * 8;
 
@@ -126,12 +149,12 @@ void program_make(struct program *program, __u32 seed, __u32 number)
 		n = 1 + below(2);
 		for (i = 0; i < n; i++)
 			add_listener(program, i, i);
+		n = 1 + below(5);
+		for (i = 0; i < n; i++)
+			add_client(program, 4 + i, below(4) == 0);
 		n = below(5);
 		for (i = 0; i < n; i++)
-			add_client(program, 4 + i, below(2));
-		n = below(5);
-		for (i = 0; i < n; i++)
-			add(program, 0, "accept", below(2), 9 + i, any());
+			add(program, 0, "accept", 0, 9 + i, any());
 	}
 	/* shuffled as the log of what happens would be: thread by thread is all the same */
 	n = 20 + below(300);
