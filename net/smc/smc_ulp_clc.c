@@ -147,6 +147,53 @@ int smc_ulp_sidecar_shutdown(struct socket *h, const struct sock *sk, int how)
 	return h->ops->shutdown(h, how);
 }
 
+/* What smc_close_final() sends will say that the connection is aborted. Socket lock of @msk held */
+static void smc_ulp_sidecar_abort(struct sock *msk)
+{
+	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
+	void *tx = smc_ulp_ptr(conn, smc_connection, local_tx_ctrl);
+	u8 *flags = smc_ulp_ptr(tx, smc_host_cdc_msg, conn_state_flags);
+
+	if (msk->sk_state == SMC_ULP_SMC_ACTIVE)
+		WRITE_ONCE(*flags, *flags | SMC_ULP_PEER_CONN_ABORT);
+}
+
+/* Has the peer said anything over SMC? */
+static bool smc_ulp_peer_heard(const struct smc_ulp_ctx *ctx)
+{
+	struct sock *msk = ctx->h->sk;
+	void *conn = smc_ulp_ptr(msk, smc_sock, conn);
+	void *rx = smc_ulp_ptr(conn, smc_connection, local_rx_ctrl);
+
+	return atomic64_read(&ctx->rx_bytes) || smc_ulp_unread(msk) > 0 ||
+	       smc_ulp_field(rx, smc_host_cdc_msg, conn_state_flags, u8);
+}
+
+/*
+ * A server that has not read the last CLC message yet, and finds its TCP reset (stock looks at
+ * sk_err first), forgets the connection without a word over SMC: our sidecar would wait for it for
+ * ever. As long as nothing was heard of it, a close that is to be a RST is an abort over SMC, and
+ * TCP ends in order.
+ */
+static void smc_ulp_spare_handshake(struct smc_ulp_ctx *ctx, struct sock *sk)
+{
+	struct sock *msk = ctx->h->sk;
+	bool reset;
+
+	if (ctx->role != SMC_ULP_CLIENT || smc_ulp_peer_heard(ctx))
+		return;
+	lock_sock(sk);
+	reset = sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime;
+	if (reset)
+		sock_reset_flag(sk, SOCK_LINGER);
+	release_sock(sk);
+	if (!reset)
+		return;
+	lock_sock(msk);
+	smc_ulp_sidecar_abort(msk);
+	release_sock(msk);
+}
+
 /**
  * smc_ulp_sidecar_close() - close the sidecar of a connection, whose TCP is closed next
  * @ctx: the ctx, in SMC_ULP_DEAD
@@ -158,8 +205,9 @@ void smc_ulp_sidecar_close(struct smc_ulp_ctx *ctx, struct sock *sk)
 {
 	struct socket *h = ctx->h;
 
-	ctx->h = NULL;
 	smc_ulp_sidecar_sync(h, sk);
+	smc_ulp_spare_handshake(ctx, sk);
+	ctx->h = NULL;
 	smc_ulp_sidecar_set_wq(h, h);	/* the user's wait queue goes with the socket */
 	smc_ulp_sidecar_release(h);
 }
@@ -174,14 +222,8 @@ void smc_ulp_sidecar_close(struct smc_ulp_ctx *ctx, struct sock *sk)
  */
 void smc_ulp_sidecar_drop(struct socket *h)
 {
-	void *conn = smc_ulp_ptr(h->sk, smc_sock, conn);
-	void *tx = smc_ulp_ptr(conn, smc_connection, local_tx_ctrl);
-	u8 *flags = smc_ulp_ptr(tx, smc_host_cdc_msg, conn_state_flags);
-
 	lock_sock(h->sk);
-	/* goes out with what smc_close_final() sends */
-	if (h->sk->sk_state == SMC_ULP_SMC_ACTIVE)
-		WRITE_ONCE(*flags, *flags | SMC_ULP_PEER_CONN_ABORT);
+	smc_ulp_sidecar_abort(h->sk);
 	release_sock(h->sk);
 	smc_ulp_sidecar_release(h);
 }

@@ -407,3 +407,26 @@ TEST(close_unanswered, WORLD_SMC, 90, TEST_NEEDS_ULP)
 	for (i = 0; i < n_old; i++)
 		pair_close(&old[i]);
 }
+
+/*
+ * A client that resets its connection so early that the server, which is native AF_SMC, has not
+ * read the last message of the handshake: that server then says nothing over SMC, for which the
+ * client's sidecar would wait for ever. Shows in the leftovers.
+ */
+TEST(close_reset_early, WORLD_SMCD, 60, TEST_NEEDS_ULP)
+{
+	struct linger at_once = { .l_onoff = 1 };
+	int lfd, fd, i;
+
+	if (!netns_enter_new() || !netem_lo(20))
+		return;
+	lfd = sock_listen(SMC, V4, 16);
+	for (i = 0; i < 10; i++) {
+		fd = sock_connect_to(lfd, ULP, V4);
+		if (!ASSERT_OK_FD(fd, "connect"))
+			break;
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+		sock_close(&fd);
+	}
+	sock_close(&lfd);
+}
