@@ -26,7 +26,7 @@
 
 #define SETTLE_SECONDS 15	/* in which everything must be gone after a test */
 
-struct test_env env = { .slow = 1 };
+struct test_env env = { .slow = 1, .effort = 1, .seed = 1 };
 
 static struct test *tests;
 
@@ -260,7 +260,7 @@ static bool wait_child(pid_t pid, double seconds, int *status)
 /* false: nothing else can be run after this. */
 static bool run_test(const struct test *test, int number)
 {
-	unsigned int timeout = test->timeout * env.slow;
+	unsigned int timeout = test->timeout * env.slow * env.effort;
 	double start = now();
 	bool sane = true, clean = true, leaf, failed;
 	struct counts before;
@@ -350,10 +350,13 @@ static bool selected(const struct test *test)
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: test_progs [-d smcd|smcr|none] [-t NAME[,NAME]] [-x FACTOR] [-l] [-v]\n"
+		"usage: test_progs [-d smcd|smcr|none] [-t NAME[,NAME]] [-x FACTOR] [-e FACTOR]\n"
+		"                  [-s SEED] [-l] [-v]\n"
 		"  -d DEVICE  the SMC device of this machine; default: look\n"
 		"  -t NAMES   only these tests; NAME may have wildcards, NAME/SUB is a subtest\n"
 		"  -x FACTOR  a machine FACTOR times slower: multiplies all timeouts\n"
+		"  -e FACTOR  stress tests last FACTOR times longer: 100 for 100,000 connections\n"
+		"  -s SEED    of what stress tests do at random; 0: another one each time\n"
 		"  -l         list the tests and do nothing\n"
 		"  -v         say more\n");
 }
@@ -364,7 +367,7 @@ static void parse_args(int argc, char **argv, bool *list)
 	char *name;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "d:t:x:lvh")) != -1) {
+	while ((opt = getopt(argc, argv, "d:t:x:e:s:lvh")) != -1) {
 		switch (opt) {
 		case 'd':
 			for (i = 0; i < ARRAY_SIZE(worlds); i++) {
@@ -384,6 +387,12 @@ static void parse_args(int argc, char **argv, bool *list)
 			break;
 		case 'x':
 			env.slow = atoi(optarg) > 0 ? atoi(optarg) : 1;
+			break;
+		case 'e':
+			env.effort = atoi(optarg) > 0 ? atoi(optarg) : 1;
+			break;
+		case 's':
+			env.seed = atoi(optarg) ?: time(NULL);
 			break;
 		case 'l':
 			*list = true;

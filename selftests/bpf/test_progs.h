@@ -66,6 +66,8 @@ struct test_env {
 	bool verbose;
 	bool has_ulp;		/* smc_ulp.ko is loaded */
 	unsigned int slow;	/* timeouts are multiplied by this */
+	unsigned int effort;	/* stress tests last this many times longer */
+	unsigned int seed;	/* of their dice */
 };
 
 extern struct test_env env;

@@ -4,70 +4,9 @@
  * full shutdown, linger, unread data, also before the handshake is over. Nothing is asserted of
  * what the ends see; the runner asserts that nothing is left, and that the kernel does not complain.
  */
-#include <fcntl.h>
-#include <sys/ioctl.h>
-
-#include "policy_helpers.h"
+#include "stress_helpers.h"
 
 #define THREADS 6
-
-static __thread unsigned int seed;
-
-static int dice(int n)
-{
-	return rand_r(&seed) % n;
-}
-
-static void talk(int fd)
-{
-	static __thread char buf[65536];
-	double start = now(), ms = dice(6000) / 1000.0;
-	int what = dice(3);
-	ssize_t n;
-
-	sock_timeout(fd, SO_RCVTIMEO, 20);
-	sock_timeout(fd, SO_SNDTIMEO, 20);
-	do {
-		switch (what) {
-		case 0:
-			n = send(fd, buf, 1 + dice(sizeof(buf)), MSG_NOSIGNAL);
-			break;
-		case 1:
-			n = recv(fd, buf, 1 + dice(sizeof(buf)), 0);
-			break;
-		default:
-			usleep(500);
-			n = 1;
-		}
-	} while (n > 0 && ms_since(start) < ms);
-}
-
-static void end(int fd)
-{
-	struct linger linger = { .l_onoff = 1 };
-	char byte;
-
-	switch (dice(6)) {
-	case 0:
-		shutdown(fd, SHUT_WR);
-		if (dice(2) && recv(fd, &byte, 1, 0) < 0)
-			usleep(dice(1000));
-		break;
-	case 1:
-		shutdown(fd, SHUT_RDWR);
-		break;
-	case 2:
-		shutdown(fd, SHUT_RD);
-		break;
-	case 3:
-		linger.l_linger = dice(2);
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-		break;
-	}
-	if (dice(2))
-		usleep(dice(2000));
-	close(fd);
-}
 
 struct storm {
 	pthread_t client, server;
@@ -79,10 +18,11 @@ static void *storm_server(void *arg)
 	struct storm *storm = arg;
 	int fd;
 
-	seed = storm->number;
+	dice_seed(storm->number);
 	while ((fd = accept(storm->lfd, NULL, NULL)) >= 0) {
-		talk(fd);
-		end(fd);
+		stress_timeouts(fd);
+		stress_talk(fd);
+		stress_close(fd);
 	}
 	return NULL;
 }
@@ -92,7 +32,7 @@ static void *storm_client(void *arg)
 	struct storm *storm = arg;
 	int i, fd;
 
-	seed = 1000 + storm->number;
+	dice_seed(100 + storm->number);
 	for (i = 0; i < storm->rounds; i++) {
 		bool hurry = !dice(8);
 
@@ -103,9 +43,10 @@ static void *storm_client(void *arg)
 			poll_fd(fd, POLLOUT, dice(2) ? 2000 : 3);
 			set_nonblock(fd, false);
 		}
+		stress_timeouts(fd);
 		if (dice(10))
-			talk(fd);
-		end(fd);
+			stress_talk(fd);
+		stress_close(fd);
 	}
 	return NULL;
 }
