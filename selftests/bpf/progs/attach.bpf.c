@@ -19,7 +19,7 @@ __u16 redirect_port;	/* network order */
 
 static __always_inline void count(int rc)
 {
-	__u32 err = -rc;
+	__u64 err = -(long)rc;
 
 	last_rc = rc;
 	if (err < MAX_ERRNO)
