@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
+#include <linux/genetlink.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/smc.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 
@@ -155,6 +157,98 @@ bool smcdiag__find(__u16 sport, __u16 dport, struct smcdiag_row *row)
 		}
 	}
 	return false;
+}
+
+/* --- generic netlink ------------------------------------------------------------------------ */
+
+struct genl_request {
+	struct nlmsghdr nlh;
+	struct genlmsghdr genl;
+	char attrs[64];
+};
+
+static void genl_init(struct genl_request *req, int family, int cmd, int flags)
+{
+	memset(req, 0, sizeof(*req));
+	req->nlh.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN);
+	req->nlh.nlmsg_type = family;
+	req->nlh.nlmsg_flags = NLM_F_REQUEST | flags;
+	req->genl.cmd = cmd;
+	req->genl.version = 1;
+}
+
+static void genl_put_string(struct genl_request *req, int type, const char *s)
+{
+	struct nlattr *nla = (void *)((char *)req + NLMSG_ALIGN(req->nlh.nlmsg_len));
+
+	nla->nla_type = type;
+	nla->nla_len = NLA_HDRLEN + strlen(s) + 1;
+	memcpy((char *)nla + NLA_HDRLEN, s, strlen(s) + 1);
+	req->nlh.nlmsg_len = NLMSG_ALIGN(req->nlh.nlmsg_len) + NLA_ALIGN(nla->nla_len);
+}
+
+static int one_family(const struct nlmsghdr *nlh, void *data)
+{
+	const char *pos = (const char *)NLMSG_DATA(nlh) + GENL_HDRLEN;
+	const char *end = (const char *)nlh + nlh->nlmsg_len;
+
+	while (pos + NLA_HDRLEN <= end) {
+		const struct nlattr *nla = (const void *)pos;
+
+		if (nla->nla_len < NLA_HDRLEN)
+			break;
+		if (nla->nla_type == CTRL_ATTR_FAMILY_ID)
+			*(int *)data = *(const __u16 *)(pos + NLA_HDRLEN);
+		pos += NLA_ALIGN(nla->nla_len);
+	}
+	return 0;
+}
+
+/* The number of smc.ko's family, or -errno */
+static int smc_family(void)
+{
+	struct genl_request req;
+	int family = -ENOENT, rc;
+
+	genl_init(&req, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, NLM_F_ACK);
+	genl_put_string(&req, CTRL_ATTR_FAMILY_NAME, SMC_GENL_FAMILY_NAME);
+	rc = talk(NETLINK_GENERIC, &req.nlh, one_family, &family);
+	return rc ?: family;
+}
+
+int smc_ueid(bool add, const char *name)
+{
+	int family = smc_family();
+	struct genl_request req;
+	char eid[SMC_MAX_EID_LEN + 1];
+
+	if (family < 0)
+		return family;
+	/* always 32 characters, filled up with blanks */
+	snprintf(eid, sizeof(eid), "%-*s", SMC_MAX_EID_LEN, name);
+	genl_init(&req, family, add ? SMC_NETLINK_ADD_UEID : SMC_NETLINK_REMOVE_UEID, NLM_F_ACK);
+	genl_put_string(&req, SMC_NLA_EID_TABLE_ENTRY, eid);
+	return talk(NETLINK_GENERIC, &req.nlh, NULL, NULL);
+}
+
+static int count_one(const struct nlmsghdr *nlh, void *data)
+{
+	(void)nlh;
+	++*(int *)data;
+	return 0;
+}
+
+int smc_link_groups(bool smcd)
+{
+	int family = smc_family(), n = 0, rc;
+	struct genl_request req;
+
+	if (family < 0)
+		return family;
+	genl_init(&req, family, smcd ? SMC_NETLINK_GET_LGR_SMCD : SMC_NETLINK_GET_LGR_SMCR,
+		  NLM_F_DUMP);
+	rc = talk(NETLINK_GENERIC, &req.nlh, count_one, &n);
+	return rc ?: n;
 }
 
 /* --- killing ------------------------------------------------------------------------------ */

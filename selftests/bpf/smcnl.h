@@ -38,6 +38,11 @@ void smcdiag__print(void);
 bool smcdiag__find(__u16 sport, __u16 dport, struct smcdiag_row *row);
 const char *smcdiag__mode(int mode);
 
+/* Adds or removes the user-defined EID @name of this machine (32 characters at most); 0 or -errno. */
+int smc_ueid(bool add, const char *name);
+/* How many link groups for SMC-D or SMC-R there are, or -errno. */
+int smc_link_groups(bool smcd);
+
 /* SOCK_DESTROY of a TCP socket by its addresses, as "ss -K"; 0 or -errno. */
 int sock_destroy(int fd);
 
