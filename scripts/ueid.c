@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usage: ueid NAME
+ * usage: ueid [-d] NAME
  *
- * Adds the user-defined EID (UEID) NAME to this machine, as "smcd ueid add"
- * of smc-tools does (Debian has no smc-tools). Two SMC peers without a UEID in
+ * Adds the user-defined EID (UEID) NAME to this machine, or removes it (-d), as
+ * "smcd ueid add" and "del" of smc-tools do (Debian has no smc-tools). Two SMC peers without a UEID in
  * common, and without a common system EID, always fall back to TCP.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,15 +83,17 @@ int main(int argc, char **argv)
 {
 	struct request req;
 	char eid[SMC_MAX_EID_LEN + 1];
+	bool del = argc == 3 && !strcmp(argv[1], "-d");
+	const char *name = argv[argc - 1];
 	int fd, err, family = 0;
 
-	if (argc != 2 || strlen(argv[1]) > SMC_MAX_EID_LEN) {
-		fprintf(stderr, "usage: ueid NAME (at most %d characters of A-Z, 0-9, '.', '-')\n",
+	if (argc != 2 + del || strlen(name) > SMC_MAX_EID_LEN) {
+		fprintf(stderr, "usage: ueid [-d] NAME (at most %d characters of A-Z, 0-9, '.', '-')\n",
 			SMC_MAX_EID_LEN);
 		return 2;
 	}
 	/* an EID is always 32 characters, filled up with blanks */
-	snprintf(eid, sizeof(eid), "%-*s", SMC_MAX_EID_LEN, argv[1]);
+	snprintf(eid, sizeof(eid), "%-*s", SMC_MAX_EID_LEN, name);
 
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
 	if (fd < 0) {
@@ -105,11 +108,12 @@ int main(int argc, char **argv)
 			SMC_GENL_FAMILY_NAME, strerror(-err));
 		return 1;
 	}
-	init_request(&req, family, SMC_NETLINK_ADD_UEID);
+	init_request(&req, family, del ? SMC_NETLINK_REMOVE_UEID : SMC_NETLINK_ADD_UEID);
 	put_string(&req, SMC_NLA_EID_TABLE_ENTRY, eid);
 	err = talk(fd, &req, NULL);
-	if (err && err != -EEXIST) {
-		fprintf(stderr, "ueid: cannot add '%s': %s%s\n", argv[1], strerror(-err),
+	if (err && err != (del ? -ENOENT : -EEXIST)) {
+		fprintf(stderr, "ueid: cannot %s '%s': %s%s\n",
+			del ? "remove" : "add", name, strerror(-err),
 			err == -EINVAL ? " (only A-Z, 0-9, '.' and '-')" :
 			err == -ERANGE ? " (no more than 4 are possible)" :
 			err == -EPERM ? " (root is needed)" : "");
