@@ -220,13 +220,16 @@ bool counts__back_to(const struct counts *before, double seconds)
 	double until = now() + seconds, kicked = 0;
 	unsigned int pause = 2;
 	struct counts counts;
+	bool slabs;
 
 	for (;;) {
 		counts.n = 0;
+		slabs = false;
 		read_cheap(&counts);
 		if (!more_than(before, &counts, false)) {
 			msleep(20);	/* the netlink socket we just used is freed by RCU */
 			read_slabs(&counts);
+			slabs = true;
 			if (!more_than(before, &counts, false))
 				return true;
 			if (was(&counts, NETNS_SLAB) > was(before, NETNS_SLAB) &&
@@ -241,7 +244,7 @@ bool counts__back_to(const struct counts *before, double seconds)
 		if (pause < 200)
 			pause *= 2;
 	}
-	if (counts.n < MAX_COUNTS && !was(&counts, "slab TCP"))
+	if (!slabs)
 		read_slabs(&counts);
 	if (kernels_own(before, &counts))
 		return true;
