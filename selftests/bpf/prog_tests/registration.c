@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Registration at its edges, without libbpf's help: the same policy twice, another struct_ops type in
- * the place of ours, maps without a link, a link that somebody else detaches, and policies that are
- * loaded, registered and thrown away all the time while sockets ask. Broken by a registration that
- * outlives its link, or a callback that runs after it is freed.
+ * Registration at its edges, without libbpf's help: the same policy twice, another struct_ops type
+ * in the place of ours, maps without a link, a link that somebody else detaches, and policies that
+ * are loaded, registered and thrown away all the time while sockets ask. Broken by a registration
+ * that outlives its link, or a callback that runs after it is freed.
  */
 #include <sys/epoll.h>
 
@@ -122,7 +122,7 @@ static bool ulp_allowed(void)
 	return !rc;
 }
 
-/* --- edges ----------------------------------------------------------------------------------------- */
+/* --- edges ------------------------------------------------------------------------------------ */
 
 static void same_twice(void)
 {
@@ -246,7 +246,7 @@ TEST(registration, WORLD_NONE, 60, TEST_NEEDS_ULP)
 	types_close();
 }
 
-/* --- under traffic ------------------------------------------------------------------------------------ */
+/* --- under traffic ---------------------------------------------------------------------------- */
 
 struct traffic {
 	pthread_t thread;

@@ -182,7 +182,7 @@ static bool kfunc_allowed(const struct place *hook, const char *kfunc, __u32 id)
 	return false;
 }
 
-/* --- what the documents say --------------------------------------------------------------------- */
+/* --- what the documents say ------------------------------------------------------------------- */
 
 static FILE *document_open(const char *name)
 {
@@ -275,7 +275,7 @@ static bool table_read(struct table *table, const char *name)
 	return ASSERT_GT(table->n_kfuncs, 0, "kfuncs") && ASSERT_GT(table->n_rows, 0, "rows");
 }
 
-/* --- the tests ------------------------------------------------------------------------------------ */
+/* --- the tests -------------------------------------------------------------------------------- */
 
 static void check_hook(struct table *table, const struct place *hook)
 {
@@ -405,7 +405,7 @@ out:
 	module_btf_close(&btfs);
 }
 
-/* --- callbacks and helpers -------------------------------------------------------------------------- */
+/* --- callbacks and helpers -------------------------------------------------------------------- */
 
 #define MAX_HELPERS	512
 
