@@ -66,6 +66,7 @@ enum smc_ulp_callback {
 };
 
 struct smc_ulp_listener;
+struct smc_ulp_wire;
 
 /**
  * struct smc_ulp_ctx - state of one socket with the ULP
@@ -114,6 +115,7 @@ struct smc_ulp_listener;
  * @rx_bytes: received over SMC
  * @result: snapshot, written once before SMC_ULP_ACTIVE
  * @rcu: for freeing
+ * @wire: what the CLC messages said, while the handshake runs; under @lock
  */
 struct smc_ulp_ctx {
 	struct sock		*sk;
@@ -158,7 +160,10 @@ struct smc_ulp_ctx {
 	atomic64_t		tx_bytes;
 	atomic64_t		rx_bytes;
 	struct smc_ulp_result	*result;
-	struct rcu_head		rcu;
+	union {
+		struct rcu_head		rcu;
+		struct smc_ulp_wire	*wire;
+	};
 };
 
 /**
@@ -348,6 +353,13 @@ void smc_ulp_policy_unregister(struct smc_ulp_ops *ops);
 int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old);
 void smc_ulp_scope_begin(struct smc_ulp_scope *scope, struct sock *sk);
 const struct smc_ulp_ops *smc_ulp_scope_next(struct smc_ulp_scope *scope);
+
+/* wire.c: what CLC messages say */
+void smc_ulp_wire_begin(struct smc_ulp_ctx *ctx);
+void smc_ulp_wire_received(struct smc_ulp_ctx *ctx, const struct sk_buff *skb, u32 offset, u32 len);
+void smc_ulp_wire_sent(struct smc_ulp_ctx *ctx, struct iov_iter *from);
+void smc_ulp_wire_result(struct smc_ulp_ctx *ctx, struct smc_ulp_result *res);
+void smc_ulp_wire_end(struct smc_ulp_ctx *ctx);
 
 /* trace.c: tracepoints and counters */
 void smc_ulp_tuple_of(const struct sock *sk, struct smc_ulp_tuple *t);

@@ -286,6 +286,7 @@ static int smc_ulp_shadow_init(struct sock *shadow, struct sock *sk, struct smc_
 	tcp_sk(shadow)->syn_smc = 1;
 	release_sock(sk);
 
+	smc_ulp_wire_begin(ctx);
 	refcount_inc(&ctx->ref);	/* given back by smc_ulp_shadow_release() */
 	rcu_assign_pointer(inet_csk(shadow)->icsk_ulp_data, ctx);
 	return 0;
@@ -408,6 +409,7 @@ static int smc_ulp_clc_sendmsg(struct socket *sock, struct msghdr *msg, size_t l
 		rc = -EPROTO;
 	} else {
 		u8 cork = tcp_sk(sk)->nonagle & TCP_NAGLE_CORK;
+		struct iov_iter sent = msg->msg_iter;
 
 		/* a CLC message must not wait for the program to uncork */
 		tcp_sk(sk)->nonagle &= ~TCP_NAGLE_CORK;
@@ -417,6 +419,8 @@ static int smc_ulp_clc_sendmsg(struct socket *sock, struct msghdr *msg, size_t l
 		smc_ulp_clc_deadline(ctx, sk);	/* for the answer */
 		if (rc >= 0 && rc != len)
 			rc = -ENOBUFS;	/* CLC messages fit into the smallest send buffer */
+		else if (rc > 0)
+			smc_ulp_wire_sent(ctx, &sent);
 	}
 	release_sock(sk);
 	sock_put(sk);
@@ -441,6 +445,7 @@ static int smc_ulp_clc_consume(read_descriptor_t *desc, struct sk_buff *skb, uns
 {
 	len = min(len, desc->count);
 	desc->count -= len;
+	smc_ulp_wire_received(desc->arg.data, skb, offset, len);
 	return len;
 }
 
@@ -448,9 +453,10 @@ static int smc_ulp_clc_consume(read_descriptor_t *desc, struct sk_buff *skb, uns
  * recvmsg() of TCP without waiting, for one who has the socket lock: tcp_recvmsg() takes it,
  * however long that lasts. Socket lock of @sk held.
  */
-static int smc_ulp_clc_read(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+static int smc_ulp_clc_read(struct smc_ulp_ctx *ctx, struct sock *sk, struct msghdr *msg,
+			    size_t len, int flags)
 {
-	read_descriptor_t desc = {};
+	read_descriptor_t desc = { .arg.data = ctx };
 	struct sk_buff *skb;
 	u32 seq, offset;
 	int rc;
@@ -517,7 +523,7 @@ static int smc_ulp_clc_recvmsg(struct socket *sock, struct msghdr *msg, size_t l
 	} else if (!smc_ulp_clc_alone(ctx, sk)) {
 		rc = -EPROTO;
 	} else {
-		rc = smc_ulp_clc_read(sk, msg, len, flags);
+		rc = smc_ulp_clc_read(ctx, sk, msg, len, flags);
 		ctx->rseq = tcp_sk(sk)->copied_seq;	/* a FIN may go with the last byte */
 	}
 	release_sock(sk);

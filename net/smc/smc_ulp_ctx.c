@@ -76,7 +76,7 @@ void smc_ulp_ctx_put(struct smc_ulp_ctx *ctx)
 {
 	if (!refcount_dec_and_test(&ctx->ref))
 		return;
-	WARN_ON_ONCE(ctx->h || ctx->l || ctx->req || ctx->closer);
+	WARN_ON_ONCE(ctx->h || ctx->l || ctx->req || ctx->closer || ctx->wire);
 	/* read under RCU: that of a listener by smc_ulp_clone(), results by programs */
 	if (ctx->result || smc_ulp_listened(ctx))
 		call_rcu(&ctx->rcu, smc_ulp_ctx_free_rcu);

@@ -367,6 +367,7 @@ static void smc_ulp_finish_now(struct smc_ulp_ctx *ctx, struct sock *sk, struct 
 	bool refused = ctx->reason;
 
 	smc_ulp_result_snapshot(ctx, sk, h, rc, &res);
+	smc_ulp_wire_end(ctx);
 	if (!rc) {
 		snap = kmemdup(&res, sizeof(res), GFP_KERNEL);
 		if (!snap)

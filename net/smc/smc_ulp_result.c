@@ -47,18 +47,28 @@ static void smc_ulp_result_conn(void *smc, struct smc_ulp_result *res)
 
 			smcd->ops->get_local_gid(smcd, &gid);
 			memcpy(res->local_gid, &gid, sizeof(res->local_gid));
+			memcpy(res->pnet_id, smcd->pnetid, sizeof(res->pnet_id));
+			res->chid = smcd->ops->get_chid(smcd);
 		}
 	} else {
 		void *lnk = smc_ulp_field(conn, smc_connection, lnk, void *);
 
 		res->mode = SMC_ULP_MODE_SMCR;
-		memcpy(res->peer_systemid, smc_ulp_ptr(lgr, smc_link_group, peer_systemid),
-		       sizeof(res->peer_systemid));
+		memcpy(res->pnet_id, smc_ulp_ptr(lgr, smc_link_group, pnet_id),
+		       sizeof(res->pnet_id));
+		res->max_conns = smc_ulp_field(lgr, smc_link_group, max_conns, u8);
+		res->max_links = smc_ulp_field(lgr, smc_link_group, max_links, u8);
+		if (res->version > 1)
+			res->uses_gateway = smc_ulp_field(lgr, smc_link_group, uses_gateway, u8);
 		if (lnk) {
 			memcpy(res->local_gid, smc_ulp_ptr(lnk, smc_link, gid),
 			       sizeof(res->local_gid));
 			memcpy(res->peer_gid, smc_ulp_ptr(lnk, smc_link, peer_gid),
 			       sizeof(res->peer_gid));
+			memcpy(res->ib_name, smc_ulp_ptr(lnk, smc_link, ibname),
+			       sizeof(res->ib_name));
+			res->ib_port = smc_ulp_field(lnk, smc_link, ibport, u8);
+			res->peer_qpn = smc_ulp_field(lnk, smc_link, peer_qpn, u32);
 		}
 	}
 }
@@ -110,6 +120,7 @@ void smc_ulp_result_snapshot(struct smc_ulp_ctx *ctx, struct sock *sk,
 	if (!rc)
 		smc_ulp_result_conn(h->sk, res);
 	release_sock(h->sk);
+	smc_ulp_wire_result(ctx, res);
 }
 
 /* Add to @res what changes while the connection lives. Any context. */

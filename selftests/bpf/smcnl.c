@@ -87,6 +87,23 @@ static int one_row(const struct nlmsghdr *nlh, void *data)
 
 			row->reason = fallback->reason;
 			row->peer_diagnosis = fallback->peer_diagnosis;
+		} else if (attr->nla_type == SMC_DIAG_CONNINFO) {
+			const struct smc_diag_conninfo *conn = (const void *)(attr + 1);
+
+			row->sndbuf = conn->sndbuf_size;
+			row->rcvbuf = conn->rmbe_size;
+			row->peer_rcvbuf = conn->peer_rmbe_size;
+		} else if (attr->nla_type == SMC_DIAG_DMBINFO) {
+			struct smcd_diag_dmbinfo dmb;
+
+			memcpy(&dmb, attr + 1, sizeof(dmb));
+			row->lgr_id = dmb.linkid;
+			row->gid[0] = dmb.my_gid;
+			row->gid[1] = dmb.my_gid_ext;
+			row->peer_gid[0] = dmb.peer_gid;
+			row->peer_gid[1] = dmb.peer_gid_ext;
+		} else if (attr->nla_type == SMC_DIAG_LGRINFO) {
+			memcpy(&row->link, attr + 1, sizeof(row->link));
 		}
 		left -= NLA_ALIGN(attr->nla_len);
 		attr = (const void *)attr + NLA_ALIGN(attr->nla_len);
@@ -249,6 +266,142 @@ int smc_link_groups(bool smcd)
 		  NLM_F_DUMP);
 	rc = talk(NETLINK_GENERIC, &req.nlh, count_one, &n);
 	return rc ?: n;
+}
+
+typedef void (*attr_fn)(int type, const void *value, int len, void *data);
+
+static void attributes(const void *from, int left, attr_fn fn, void *data)
+{
+	const struct nlattr *attr = from;
+
+	while (left >= (int)sizeof(*attr) && attr->nla_len >= sizeof(*attr) &&
+	       attr->nla_len <= left) {
+		fn(attr->nla_type & NLA_TYPE_MASK, attr + 1, attr->nla_len - sizeof(*attr), data);
+		left -= NLA_ALIGN(attr->nla_len);
+		attr = (const void *)attr + NLA_ALIGN(attr->nla_len);
+	}
+}
+
+static void copy(void *to, size_t size, const void *value, int len)
+{
+	memset(to, 0, size);
+	memcpy(to, value, (size_t)len < size ? (size_t)len : size);
+}
+
+struct lgr_search {
+	__u32 id;
+	bool smcd, found;
+	struct smcnl_lgr now;		/* what is being read; links follow their link group */
+	struct smcnl_lgr *result;
+};
+
+static void v2_attr(int type, const void *value, int len, void *data)
+{
+	struct smcnl_lgr *lgr = data;
+
+	switch (type) {
+	case SMC_NLA_LGR_V2_VER: copy(&lgr->version, 1, value, len); break;
+	case SMC_NLA_LGR_V2_REL: copy(&lgr->release, 1, value, len); break;
+	case SMC_NLA_LGR_V2_OS: copy(&lgr->os, 1, value, len); break;
+	case SMC_NLA_LGR_V2_NEG_EID: copy(lgr->eid, sizeof(lgr->eid), value, len); break;
+	case SMC_NLA_LGR_V2_PEER_HOST: copy(lgr->host, sizeof(lgr->host), value, len); break;
+	}
+}
+
+static void r_v2_attr(int type, const void *value, int len, void *data)
+{
+	struct smcnl_lgr *lgr = data;
+
+	switch (type) {
+	case SMC_NLA_LGR_R_V2_DIRECT: copy(&lgr->direct, 1, value, len); break;
+	case SMC_NLA_LGR_R_V2_MAX_CONNS: copy(&lgr->max_conns, 1, value, len); break;
+	case SMC_NLA_LGR_R_V2_MAX_LINKS: copy(&lgr->max_links, 1, value, len); break;
+	}
+}
+
+static void d_attr(int type, const void *value, int len, void *data)
+{
+	struct smcnl_lgr *lgr = data;
+
+	switch (type) {
+	case SMC_NLA_LGR_D_ID: copy(&lgr->id, 4, value, len); break;
+	case SMC_NLA_LGR_D_GID: copy(&lgr->gid[0], 8, value, len); break;
+	case SMC_NLA_LGR_D_EXT_GID: copy(&lgr->gid[1], 8, value, len); break;
+	case SMC_NLA_LGR_D_PEER_GID: copy(&lgr->peer_gid[0], 8, value, len); break;
+	case SMC_NLA_LGR_D_PEER_EXT_GID: copy(&lgr->peer_gid[1], 8, value, len); break;
+	case SMC_NLA_LGR_D_VLAN_ID: copy(&lgr->vlan, 1, value, len); break;
+	case SMC_NLA_LGR_D_CHID: copy(&lgr->chid, 4, value, len); break;
+	case SMC_NLA_LGR_D_PNETID: copy(lgr->pnetid, sizeof(lgr->pnetid), value, len); break;
+	case SMC_NLA_LGR_D_V2_COMMON: attributes(value, len, v2_attr, lgr); break;
+	}
+}
+
+static void r_attr(int type, const void *value, int len, void *data)
+{
+	struct smcnl_lgr *lgr = data;
+
+	switch (type) {
+	case SMC_NLA_LGR_R_ID: copy(&lgr->id, 4, value, len); break;
+	case SMC_NLA_LGR_R_ROLE: copy(&lgr->role, 1, value, len); break;
+	case SMC_NLA_LGR_R_VLAN_ID: copy(&lgr->vlan, 1, value, len); break;
+	case SMC_NLA_LGR_R_PNETID: copy(lgr->pnetid, sizeof(lgr->pnetid), value, len); break;
+	case SMC_NLA_LGR_R_V2_COMMON: attributes(value, len, v2_attr, lgr); break;
+	case SMC_NLA_LGR_R_V2: attributes(value, len, r_v2_attr, lgr); break;
+	}
+}
+
+static void link_attr(int type, const void *value, int len, void *data)
+{
+	struct smcnl_lgr *lgr = data;
+	typeof(&lgr->link[0]) link = &lgr->link[lgr->links];
+
+	switch (type) {
+	case SMC_NLA_LINK_IB_DEV: copy(link->ibname, sizeof(link->ibname), value, len); break;
+	case SMC_NLA_LINK_IB_PORT: copy(&link->port, 1, value, len); break;
+	case SMC_NLA_LINK_GID: copy(link->gid, sizeof(link->gid), value, len); break;
+	case SMC_NLA_LINK_PEER_GID:
+		copy(link->peer_gid, sizeof(link->peer_gid), value, len);
+		break;
+	}
+}
+
+static void lgr_attr(int type, const void *value, int len, void *data)
+{
+	struct lgr_search *search = data;
+
+	if (type == SMC_GEN_LINK_SMCR) {
+		if (search->now.links < 3) {
+			attributes(value, len, link_attr, &search->now);
+			search->now.links++;
+		}
+	} else {
+		memset(&search->now, 0, sizeof(search->now));
+		attributes(value, len, search->smcd ? d_attr : r_attr, &search->now);
+	}
+	if (search->now.id == search->id) {
+		search->found = true;
+		*search->result = search->now;
+	}
+}
+
+static int lgr_message(const struct nlmsghdr *nlh, void *data)
+{
+	attributes(NLMSG_DATA(nlh) + GENL_HDRLEN, nlh->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN),
+		   lgr_attr, data);
+	return 0;
+}
+
+bool smcnl__lgr(__u32 id, bool smcd, struct smcnl_lgr *lgr)
+{
+	struct lgr_search search = { .id = id, .smcd = smcd, .result = lgr };
+	int family = smc_family();
+	struct genl_request req;
+
+	if (family < 0)
+		return false;
+	genl_init(&req, family, smcd ? SMC_NETLINK_GET_LGR_SMCD : SMC_NETLINK_GET_LINK_SMCR,
+		  NLM_F_DUMP);
+	return talk(NETLINK_GENERIC, &req.nlh, lgr_message, &search) >= 0 && search.found;
 }
 
 /* --- killing ------------------------------------------------------------------------------ */

@@ -28,6 +28,10 @@ struct smcdiag_row {
 	__u64 inode;
 	__u32 reason;		/* of the fallback */
 	__u32 peer_diagnosis;
+	__u32 sndbuf, rcvbuf, peer_rcvbuf;	/* 0 without a link group */
+	__u32 lgr_id;				/* SMC-D */
+	__u64 gid[2], peer_gid[2];		/* SMC-D: and the extension */
+	struct smc_diag_linkinfo link;		/* SMC-R */
 };
 
 /* The SMC sockets of this netns; the number of them, or a negative errno. */
@@ -42,6 +46,25 @@ const char *smcdiag__mode(int mode);
 int smc_ueid(bool add, const char *name);
 /* How many link groups for SMC-D or SMC-R there are, or -errno. */
 int smc_link_groups(bool smcd);
+/* One link group, as the generic netlink family of smc.ko tells */
+struct smcnl_lgr {
+	__u32 id;
+	__u8 vlan, version, release, os;	/* version 0 is 1 */
+	char pnetid[17], host[33], eid[33];
+	/* SMC-D */
+	__u32 chid;
+	__u64 gid[2], peer_gid[2];
+	/* SMC-R */
+	__u8 role, direct, max_conns, max_links;
+	int links;
+	struct {
+		char ibname[64];
+		__u8 port;
+		char gid[41], peer_gid[41];
+	} link[3];
+};
+
+bool smcnl__lgr(__u32 id, bool smcd, struct smcnl_lgr *lgr);
 
 /* SOCK_DESTROY of a TCP socket by its addresses, as "ss -K"; 0 or -errno. */
 int sock_destroy(int fd);

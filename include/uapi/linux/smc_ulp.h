@@ -172,9 +172,23 @@ struct smc_ulp_tuple {
  * @cookie: socket cookie of the user's TCP socket, as in ss -e
  * @local_gid: SMC-D: 8 bytes GID, 8 bytes extension, host order; SMC-R: the 16 bytes of the GID
  * @peer_gid: as @local_gid
- * @peer_systemid: SMC-R only
+ * @peer_systemid: from the peer's CLC messages; zero when it has sent none: that of a server over
+ *	SMC-D is not on the wire
  * @eid: negotiated enterprise id, blank padded, no NUL (v2 only)
  * @peer_hostname: blank or NUL padded (known after a v2 first contact only)
+ * @first_contact: 1 when the connection made its link group, 0 when it joined one
+ * @max_conns: SMC-R: connections that the link group may have
+ * @max_links: SMC-R: links that it may have
+ * @uses_gateway: SMC-R version 2: 1 when the peer is reached by a gateway, 0 when directly
+ * @ib_port: SMC-R: port of the RDMA device, from 1
+ * @reserved1: zero
+ * @feature_mask: features both sides agreed on (known to first contacts of release 1 only)
+ * @chid: SMC-D: channel id of the ISM device
+ * @reserved2: zero
+ * @peer_qpn: SMC-R: number of the peer's queue pair
+ * @peer_diagnosis_v2: further reason codes of a peer that declined by version 2
+ * @pnet_id: physical network id of the link group, NUL padded, no NUL when it has 16 characters
+ * @ib_name: SMC-R: the RDMA device, NUL terminated
  *
  * Fields are only ever added at the end; see bpf_smc_ulp_result().
  */
@@ -204,6 +218,19 @@ struct smc_ulp_result {
 	__u8	peer_systemid[8];
 	__u8	eid[32];
 	__u8	peer_hostname[32];
+	__u8	first_contact;
+	__u8	max_conns;
+	__u8	max_links;
+	__u8	uses_gateway;
+	__u8	ib_port;
+	__u8	reserved1;
+	__u16	feature_mask;
+	__u16	chid;
+	__u16	reserved2;
+	__u32	peer_qpn;
+	__u32	peer_diagnosis_v2[4];
+	__u8	pnet_id[16];
+	__u8	ib_name[64];
 };
 
 #ifdef __VMLINUX_H__
