@@ -51,6 +51,12 @@ static void add_chars(struct json_object *object, const char *key, const void *c
 	json_object_object_add(object, key, json_object_new_string_len(text, size));
 }
 
+static void add_known(struct json_object *object, const char *key, const char *text)
+{
+	if (text)
+		add_string(object, key, text);
+}
+
 static struct json_object *event_json(const struct smc_event *event)
 {
 	struct json_object *object = json_object_new_object();
@@ -94,6 +100,9 @@ static struct json_object *event_json(const struct smc_event *event)
 	if (event->type == SMC_EVENT_FALLBACK) {
 		add_number(object, "reason", result->reason);
 		add_string(object, "reason_name", reason ? reason : "");
+		add_known(object, "reason_text", smcpolicy_reason_text(result->reason));
+		add_known(object, "reason_cause", smcpolicy_reason_cause(result->reason));
+		add_known(object, "reason_cure", smcpolicy_reason_cure(result->reason));
 		add_number(object, "peer_diagnosis", result->peer_diagnosis);
 		add_number(object, "error", result->error);
 		return object;

@@ -245,6 +245,10 @@ int main(void)
 	   !strcmp(smcpolicy_reason_name(-ECONNRESET), "ECONNRESET") &&
 	   !smcpolicy_reason_name(0) && !smcpolicy_reason_name(0x12345678) &&
 	   !smcpolicy_reason_text(0x12345678), "names of reasons");
+	OK(!strcmp(smcpolicy_reason_name(0x0b010000), "POLICY") &&
+	   smcpolicy_reason_cause(0x0b010000) && smcpolicy_reason_cure(0x0b010000) &&
+	   !smcpolicy_reason_cause(0x12345678) && !smcpolicy_reason_cure(-ECONNRESET),
+	   "what helps");
 	OK(smcpolicy_unload("a/b") < 0 && smcpolicy_unload("") < 0, "bad names of pins are refused");
 	printf("1..%d\n", number);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -396,6 +396,9 @@ SMCPOLICY_API int64_t smcpolicy_events__lost(const struct smcpolicy_events *even
 SMCPOLICY_API const char *smcpolicy_reason_name(uint32_t reason);
 /** @brief What it means, one line; NULL when it is unknown. */
 SMCPOLICY_API const char *smcpolicy_reason_text(uint32_t reason);
+/** @brief What is likely to have caused it, and what helps, in sentences; NULL when it is unknown. */
+SMCPOLICY_API const char *smcpolicy_reason_cause(uint32_t reason);
+SMCPOLICY_API const char *smcpolicy_reason_cure(uint32_t reason);
 
 #ifdef __cplusplus
 }
