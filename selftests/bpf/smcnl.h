@@ -46,6 +46,7 @@ const char *smcdiag__mode(int mode);
 int smc_ueid(bool add, const char *name);
 /* How many link groups for SMC-D or SMC-R there are, or -errno. */
 int smc_link_groups(bool smcd);
+
 /* One link group, as the generic netlink family of smc.ko tells */
 struct smcnl_lgr {
 	__u32 id;
