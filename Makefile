@@ -24,7 +24,7 @@ export V Q
 # These work before anything is configured.
 PLAIN := help setup clean distclean
 # These install what they need, as far as it is missing.
-READY := demo test fuzz bench check shell
+READY := demo test test-debug test-kcsan fuzz bench check shell
 
 ifneq ($(filter-out $(PLAIN),$(or $(MAKECMDGOALS),all)),)
 include config.mk
@@ -43,6 +43,8 @@ help:
 	@echo 'To see it and to test it:'
 	@echo '  demo        real programs over SMC, in a virtual machine'
 	@echo '  test        build everything and run all tests; T=NAME runs one, T=-l lists'
+	@echo '  test-debug  tests and fuzzer on a kernel with KASAN, lockdep and more (builds it: 30 min)'
+	@echo '  test-kcsan  the same with KCSAN'
 	@echo '  fuzz        random system calls on attached sockets (SECONDS=30 SEED=1)'
 	@echo '  bench       measure against TCP and other ways to SMC; P=PART runs one boot'
 	@echo '  check       style, static analysis, spelling, licences'
@@ -130,6 +132,11 @@ test:
 	+$(ready) build bpftool
 	$(Q)scripts/run-tests $(T)
 
+# T=NAME: only that test
+test-debug test-kcsan:
+	+$(ready) build
+	$(Q)scripts/test-debug $(@:test-%=%) $(T)
+
 # DEVICE=smcd|smcr|none
 fuzz:
 	+$(ready) build
@@ -163,4 +170,4 @@ distclean: clean
 	$(Q)rm -f config.mk
 
 .PHONY: all help setup build module smc-lo bpftool lib cli bpf selftests examples install
-.PHONY: demo demo-tools test fuzz bench check shell clean distclean
+.PHONY: demo demo-tools test test-debug test-kcsan fuzz bench check shell clean distclean
