@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 
+#include "cgroup_helpers.h"
 #include "policy_helpers.h"
 #include "tcp_features.h"
 
@@ -61,6 +62,25 @@ static void no_smc_nonblock(void)
 	}
 	sock_close(&lfd);
 	sock_close(&fd);
+}
+
+/* Attached by a program inside connect(2), which returns before the outcome is known. */
+static void inside_connect(void)
+{
+	int lfd = sock_listen(TCP, V4, 4), fd;
+	struct attacher attacher;
+
+	if (!attacher_open(&attacher, "require", HOOK_CONNECT))
+		return;
+	cgroup_join("require");
+	fd = sock_make(TCP, V4);
+	cgroup_join(NULL);
+	sock_connect(fd, V4, sock_port(lfd));
+	ASSERT_TRUE(poll_fd(fd, POLLIN, 3000) & POLLERR, "POLLERR");
+	ASSERT_EQ(sock_error(fd), ECONNABORTED, "SO_ERROR");
+	sock_close(&fd);
+	sock_close(&lfd);
+	attacher_close(&attacher);
 }
 
 static void declined(void)
@@ -143,6 +163,8 @@ TEST(require_connect, WORLD_SMCD, 90, TEST_NEEDS_ULP)
 			no_smc(&policy, addr);
 	if (test__start_subtest("no_smc_nonblock"))
 		no_smc_nonblock();
+	if (test__start_subtest("inside_connect"))
+		inside_connect();
 	if (test__start_subtest("declined"))
 		declined();
 	if (test__start_subtest("ineligible"))
