@@ -66,6 +66,7 @@ enum smc_ulp_callback {
 };
 
 struct smc_ulp_listener;
+struct smc_ulp_scratch;
 struct smc_ulp_wire;
 
 /**
@@ -114,6 +115,7 @@ struct smc_ulp_wire;
  * @tx_bytes: sent over SMC
  * @rx_bytes: received over SMC
  * @result: snapshot, written once before SMC_ULP_ACTIVE
+ * @scratch: memory of the policies, set once; freed by RCU with the ctx
  * @rcu: for freeing
  * @wire: what the CLC messages said, while the handshake runs; under @lock
  */
@@ -160,6 +162,7 @@ struct smc_ulp_ctx {
 	atomic64_t		tx_bytes;
 	atomic64_t		rx_bytes;
 	struct smc_ulp_result	*result;
+	struct smc_ulp_scratch	*scratch;
 	union {
 		struct rcu_head		rcu;
 		struct smc_ulp_wire	*wire;
@@ -340,10 +343,12 @@ enum smc_ulp_next {
 /**
  * struct smc_ulp_scope - a search for the policies of a sock
  * @sk: the sock
+ * @cgrp: its cgroup
  * @next: level of the cgroup to look at next, or enum smc_ulp_next
  */
 struct smc_ulp_scope {
 	struct sock	*sk;
+	struct cgroup	*cgrp;
 	int		next;
 };
 
@@ -353,6 +358,11 @@ void smc_ulp_policy_unregister(struct smc_ulp_ops *ops);
 int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old);
 void smc_ulp_scope_begin(struct smc_ulp_scope *scope, struct sock *sk);
 const struct smc_ulp_ops *smc_ulp_scope_next(struct smc_ulp_scope *scope);
+u64 smc_ulp_scope_generation(struct sock *sk);
+
+/* scratch.c: memory of the policies, per connection */
+u8 *smc_ulp_scratch_get(struct sock *sk);
+const u8 *smc_ulp_scratch_peek(struct sock *sk);
 
 /* wire.c: what CLC messages say */
 void smc_ulp_wire_begin(struct smc_ulp_ctx *ctx);
@@ -376,10 +386,14 @@ void smc_ulp_tell_refuse(struct sock *sk, const struct smc_ulp_tuple *tuple, u32
 
 /* bpf.c: struct_ops type and kfuncs; the latter are called by BPF programs only */
 struct bpf_sock_addr_kern;
+struct bpf_sockopt_kern;
 int bpf_smc_ulp_attach_create(struct sock *sk);
 int bpf_smc_ulp_attach_bind(struct bpf_sock_addr_kern *ctx);
 int bpf_smc_ulp_attach_connect(struct bpf_sock_addr_kern *ctx);
-int bpf_smc_ulp_result(struct sock *sk, void *out, u32 out__sz);
+int bpf_smc_ulp_attach_sockopt(struct bpf_sockopt_kern *ctx);
+int bpf_smc_ulp_result(struct sock_common *sk, void *out, u32 out__sz);
+u8 *bpf_smc_ulp_scratch(struct sock *sk, const size_t rdwr_buf_size);
+const u8 *bpf_smc_ulp_scratch_rdonly(struct sock_common *sk, const size_t rdonly_buf_size);
 int smc_ulp_bpf_init(void);
 
 /* layout.c: does the smc.ko that is loaded look as the one we were built for? */

@@ -57,8 +57,12 @@ static struct smc_ulp_ops smc_ulp_stubs = {
 	.release	= smc_ulp_ops__release,
 };
 
+/* BTF of this module: struct_ops programs that are ours have it. It lives as long as we do. */
+static const struct btf *smc_ulp_btf __read_mostly;
+
 static int smc_ulp_bpf_btf_init(struct btf *btf)
 {
+	smc_ulp_btf = btf;
 	return 0;
 }
 
@@ -219,8 +223,27 @@ __bpf_kfunc int bpf_smc_ulp_attach_connect(struct bpf_sock_addr_kern *ctx)
 }
 
 /**
+ * bpf_smc_ulp_attach_sockopt() - attach the ULP to a socket whose option is being set
+ * @ctx: bpf_cast_to_kern_ctx(ctx) of a cgroup/setsockopt program
+ *
+ * For programs that set some option of their sockets anyway. The option is set afterwards, whatever
+ * happens here.
+ *
+ * Context: cgroup/setsockopt only, socket lock held by the caller of the program; does not sleep.
+ * No reference is taken or given.
+ *
+ * Return: as bpf_smc_ulp_attach_create(), -EISCONN when it is connected, -EINVAL when it listens,
+ * -EBUSY when something else has a hand on it.
+ */
+__bpf_kfunc int bpf_smc_ulp_attach_sockopt(struct bpf_sockopt_kern *ctx)
+{
+	return smc_ulp_attach(ctx->sk, SMC_ULP_ORIGIN_SOCKOPT);
+}
+
+/**
  * bpf_smc_ulp_result() - outcome of the SMC handshake of @sk
- * @sk: a TCP socket
+ * @sk: a TCP socket, as struct sock or struct sock_common: that of a callback, of a tracing or
+ *	cgroup program, of an iterator over TCP sockets
  * @out: where to write it
  * @out__sz: its size; a program built against a shorter or longer struct smc_ulp_result gets what
  *	both know, the rest of @out is zeroed
@@ -234,18 +257,63 @@ __bpf_kfunc int bpf_smc_ulp_attach_connect(struct bpf_sock_addr_kern *ctx)
  * Return: 0, -EINVAL @out is empty, -ENOENT the ULP is not on @sk, -ENODATA the handshake has not
  * ended.
  */
-__bpf_kfunc int bpf_smc_ulp_result(struct sock *sk, void *out, u32 out__sz)
+__bpf_kfunc int bpf_smc_ulp_result(struct sock_common *sk, void *out, u32 out__sz)
 {
 	struct smc_ulp_result res;
 	int rc;
 
 	if (!out__sz)
 		return -EINVAL;
-	rc = smc_ulp_result_get(sk, &res);
+	rc = smc_ulp_result_get(container_of(sk, struct sock, __sk_common), &res);
 	memset(out, 0, out__sz);
 	if (!rc)
 		memcpy(out, &res, min_t(u32, out__sz, sizeof(res)));
 	return rc;
+}
+
+/**
+ * bpf_smc_ulp_scratch() - memory of the policies for the connection of @sk
+ * @sk: the socket that the callback is about
+ * @rdwr_buf_size: bytes that the program uses, a constant up to SMC_ULP_SCRATCH_SIZE
+ *
+ * Zeroed when it is made, at the first call, and when the policies in scope of the socket are
+ * others: one was registered, detached or replaced. Policies that are in scope together share it. A
+ * listener has its own, and a child begins with none. Callbacks may run at the same time, on a
+ * listener above all, and during an update those of the old policy and of the new one: what matters
+ * is to be written by atomic operations.
+ *
+ * Context: callbacks of struct smc_ulp_ops except init, for which there is no connection yet; does
+ * not sleep. The memory is valid to the end of the callback.
+ *
+ * Return: the memory, aligned to 8 bytes, or NULL: too large, no memory, inside bpf_smc_ulp_attach_connect(), or the
+ * ULP is not on @sk any more.
+ */
+__bpf_kfunc u8 *bpf_smc_ulp_scratch(struct sock *sk, const size_t rdwr_buf_size)
+{
+	return rdwr_buf_size <= SMC_ULP_SCRATCH_SIZE ? smc_ulp_scratch_get(sk) : NULL;
+}
+
+/**
+ * bpf_smc_ulp_scratch_rdonly() - look at what the policies remember of the connection of @sk
+ * @sk: a TCP socket, as for bpf_smc_ulp_result()
+ * @rdonly_buf_size: bytes that the program looks at, a constant up to SMC_ULP_SCRATCH_SIZE
+ *
+ * Context: non-sleepable programs in any context; takes no locks. The memory is valid to the end of
+ * the program, and policies may write to it.
+ *
+ * Return: the memory, or NULL when there is none, or that of other policies than are in scope now.
+ */
+__bpf_kfunc const u8 *bpf_smc_ulp_scratch_rdonly(struct sock_common *sk,
+						 const size_t rdonly_buf_size)
+{
+	const u8 *scratch;
+
+	if (rdonly_buf_size > SMC_ULP_SCRATCH_SIZE)
+		return NULL;
+	rcu_read_lock();	/* the program holds it to its end, whatever its type */
+	scratch = smc_ulp_scratch_peek(container_of(sk, struct sock, __sk_common));
+	rcu_read_unlock();
+	return scratch;
 }
 
 __bpf_kfunc_end_defs();
@@ -254,32 +322,70 @@ BTF_KFUNCS_START(smc_ulp_kfunc_ids)
 BTF_ID_FLAGS(func, bpf_smc_ulp_attach_create, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, bpf_smc_ulp_attach_bind, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, bpf_smc_ulp_attach_connect, KF_TRUSTED_ARGS)
+BTF_ID_FLAGS(func, bpf_smc_ulp_attach_sockopt, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, bpf_smc_ulp_result, KF_TRUSTED_ARGS)
+BTF_ID_FLAGS(func, bpf_smc_ulp_scratch, KF_TRUSTED_ARGS | KF_RET_NULL)
+BTF_ID_FLAGS(func, bpf_smc_ulp_scratch_rdonly, KF_TRUSTED_ARGS | KF_RET_NULL)
 BTF_KFUNCS_END(smc_ulp_kfunc_ids)
+
+enum smc_ulp_kfunc {
+	SMC_ULP_KFUNC_CREATE,
+	SMC_ULP_KFUNC_BIND,
+	SMC_ULP_KFUNC_CONNECT,
+	SMC_ULP_KFUNC_SOCKOPT,
+	SMC_ULP_KFUNC_SCRATCH,
+	SMC_ULP_KFUNC_SCRATCH_RDONLY,
+};
 
 BTF_ID_LIST(smc_ulp_kfunc_list)
 BTF_ID(func, bpf_smc_ulp_attach_create)
 BTF_ID(func, bpf_smc_ulp_attach_bind)
 BTF_ID(func, bpf_smc_ulp_attach_connect)
+BTF_ID(func, bpf_smc_ulp_attach_sockopt)
+BTF_ID(func, bpf_smc_ulp_scratch)
+BTF_ID(func, bpf_smc_ulp_scratch_rdonly)
 
-/* Each attach kfunc belongs to the hook whose locking it relies on */
+static bool smc_ulp_kfunc_is(u32 kfunc_id, enum smc_ulp_kfunc which)
+{
+	return kfunc_id == smc_ulp_kfunc_list[which];
+}
+
+/* The callback that a struct_ops program is for: its number among the members */
+static bool smc_ulp_prog_is_init(const struct bpf_prog *prog)
+{
+	BUILD_BUG_ON(offsetof(struct smc_ulp_ops, init));
+	return prog->expected_attach_type == 0;
+}
+
+/*
+ * Each attach kfunc belongs to the hook whose locking it relies on. Of struct_ops programs only
+ * those of our own type know when their socks are valid.
+ */
 static int smc_ulp_kfunc_filter(const struct bpf_prog *prog, u32 kfunc_id)
 {
 	enum bpf_attach_type at = prog->expected_attach_type;
+	enum bpf_prog_type type = prog->type;
+	bool ok = true;
 
 	if (!btf_id_set8_contains(&smc_ulp_kfunc_ids, kfunc_id))
 		return 0;
-	if (kfunc_id == smc_ulp_kfunc_list[0])
-		return prog->type == BPF_PROG_TYPE_CGROUP_SOCK &&
-		       at == BPF_CGROUP_INET_SOCK_CREATE ? 0 : -EACCES;
-	if (kfunc_id == smc_ulp_kfunc_list[1])
-		return prog->type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR &&
-		       (at == BPF_CGROUP_INET4_BIND || at == BPF_CGROUP_INET6_BIND) ? 0 : -EACCES;
-	if (kfunc_id == smc_ulp_kfunc_list[2])
-		return prog->type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR &&
-		       (at == BPF_CGROUP_INET4_CONNECT || at == BPF_CGROUP_INET6_CONNECT) ?
-		       0 : -EACCES;
-	return 0;	/* bpf_smc_ulp_result() */
+	if (type == BPF_PROG_TYPE_STRUCT_OPS && prog->aux->attach_btf != smc_ulp_btf)
+		return -EACCES;
+	if (smc_ulp_kfunc_is(kfunc_id, SMC_ULP_KFUNC_CREATE))
+		ok = type == BPF_PROG_TYPE_CGROUP_SOCK && at == BPF_CGROUP_INET_SOCK_CREATE;
+	else if (smc_ulp_kfunc_is(kfunc_id, SMC_ULP_KFUNC_BIND))
+		ok = type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR &&
+		     (at == BPF_CGROUP_INET4_BIND || at == BPF_CGROUP_INET6_BIND);
+	else if (smc_ulp_kfunc_is(kfunc_id, SMC_ULP_KFUNC_CONNECT))
+		ok = type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR &&
+		     (at == BPF_CGROUP_INET4_CONNECT || at == BPF_CGROUP_INET6_CONNECT);
+	else if (smc_ulp_kfunc_is(kfunc_id, SMC_ULP_KFUNC_SOCKOPT))
+		ok = type == BPF_PROG_TYPE_CGROUP_SOCKOPT && at == BPF_CGROUP_SETSOCKOPT;
+	else if (smc_ulp_kfunc_is(kfunc_id, SMC_ULP_KFUNC_SCRATCH))
+		ok = type == BPF_PROG_TYPE_STRUCT_OPS && !smc_ulp_prog_is_init(prog);
+	else if (smc_ulp_kfunc_is(kfunc_id, SMC_ULP_KFUNC_SCRATCH_RDONLY))
+		ok = !prog->sleepable;	/* the memory is there as long as RCU is */
+	return ok ? 0 : -EACCES;
 }
 
 static const struct btf_kfunc_id_set smc_ulp_kfunc_set = {

@@ -16,9 +16,10 @@
 #include "smc_ulp.h"
 
 /*
- * SLAB_TYPESAFE_BY_RCU: a ctx that was no listener's and has no result, which is one of a
- * connection that stays TCP, is freed at once. Who came to it under RCU without a reference finds a
- * ctx, maybe of another sock, and looks again: smc_ulp_ctx_get(), smc_ulp_result_get().
+ * SLAB_TYPESAFE_BY_RCU: a ctx that was no listener's and has neither result nor scratch, which is
+ * one of a connection that stays TCP, is freed at once. Who came to it under RCU without a reference
+ * finds a ctx, maybe of another sock, and looks again: smc_ulp_ctx_get(), smc_ulp_result_get(),
+ * smc_ulp_scratch_peek().
  */
 static struct kmem_cache *smc_ulp_ctx_cache;
 
@@ -56,6 +57,7 @@ static void smc_ulp_ctx_free_rcu(struct rcu_head *rcu)
 	struct smc_ulp_ctx *ctx = container_of(rcu, struct smc_ulp_ctx, rcu);
 
 	kfree(ctx->result);
+	kfree(ctx->scratch);
 	kmem_cache_free(smc_ulp_ctx_cache, ctx);
 }
 
@@ -77,8 +79,8 @@ void smc_ulp_ctx_put(struct smc_ulp_ctx *ctx)
 	if (!refcount_dec_and_test(&ctx->ref))
 		return;
 	WARN_ON_ONCE(ctx->h || ctx->l || ctx->req || ctx->closer || ctx->wire);
-	/* read under RCU: that of a listener by smc_ulp_clone(), results by programs */
-	if (ctx->result || smc_ulp_listened(ctx))
+	/* read under RCU: that of a listener by smc_ulp_clone(), the rest by programs */
+	if (ctx->result || ctx->scratch || smc_ulp_listened(ctx))
 		call_rcu(&ctx->rcu, smc_ulp_ctx_free_rcu);
 	else
 		kmem_cache_free(smc_ulp_ctx_cache, ctx);

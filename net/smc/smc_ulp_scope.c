@@ -11,6 +11,7 @@
  * them alive, and when they go there is nothing to do.
  */
 #include <linux/cgroup.h>
+#include <linux/hash.h>
 #include <linux/hashtable.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -208,12 +209,12 @@ int smc_ulp_policy_update(struct smc_ulp_ops *ops, struct smc_ulp_ops *old)
 static const struct smc_ulp_entry *smc_ulp_scope_step(struct smc_ulp_scope *scope)
 {
 	const struct smc_ulp_entry *entry;
-	struct cgroup *cgrp;
+	u64 id;
 
 	while (scope->next >= 0) {
 		/* the sock holds its cgroup, which holds those above it */
-		cgrp = sock_cgroup_ptr(&scope->sk->sk_cgrp_data)->ancestors[scope->next--];
-		entry = smc_ulp_scope_find(SMC_ULP_SCOPE_CGROUP, cgroup_id(cgrp));
+		id = cgroup_id(scope->cgrp->ancestors[scope->next--]);
+		entry = smc_ulp_scope_find(SMC_ULP_SCOPE_CGROUP, id);
 		if (entry)
 			return entry;
 	}
@@ -246,8 +247,10 @@ void smc_ulp_scope_begin(struct smc_ulp_scope *scope, struct sock *sk)
 {
 	scope->sk = sk;
 	scope->next = SMC_ULP_NEXT_NETNS;
-	if (READ_ONCE(smc_ulp_scope_count[SMC_ULP_SCOPE_CGROUP]))
-		scope->next = sock_cgroup_ptr(&sk->sk_cgrp_data)->level;
+	if (READ_ONCE(smc_ulp_scope_count[SMC_ULP_SCOPE_CGROUP])) {
+		scope->cgrp = sock_cgroup_ptr(&sk->sk_cgrp_data);
+		scope->next = scope->cgrp->level;
+	}
 }
 
 /* The next wider policy, or NULL */
@@ -256,4 +259,22 @@ const struct smc_ulp_ops *smc_ulp_scope_next(struct smc_ulp_scope *scope)
 	const struct smc_ulp_entry *entry = smc_ulp_scope_step(scope);
 
 	return entry ? entry->ops : NULL;
+}
+
+/**
+ * smc_ulp_scope_generation() - a number for the policies that are in scope of a sock
+ * @sk: a full sock
+ *
+ * Context: any, RCU read lock. Return: another one when one of them came, went, or was replaced.
+ */
+u64 smc_ulp_scope_generation(struct sock *sk)
+{
+	const struct smc_ulp_entry *entry;
+	struct smc_ulp_scope scope;
+	u64 generation = 0;
+
+	smc_ulp_scope_begin(&scope, sk);
+	while ((entry = smc_ulp_scope_step(&scope)))
+		generation = (generation + entry->id) * GOLDEN_RATIO_64;
+	return generation;
 }

@@ -134,6 +134,15 @@ __u64 sock_cookie(int fd)
 	return cookie;
 }
 
+struct ops_value *ops_of(struct bpf_map *map)
+{
+	size_t size;
+	struct ops_value *ops = bpf_map__initial_value(map, &size);
+
+	ASSERT_GE(size, sizeof(*ops), "size of struct smc_ulp_ops");
+	return ops;
+}
+
 /* --- attaching ------------------------------------------------------------------------------- */
 
 bool attacher_open(struct attacher *attacher, const char *cgroup, unsigned int hooks)
@@ -166,6 +175,7 @@ bool attacher_open(struct attacher *attacher, const char *cgroup, unsigned int h
 		AT(on_connect4, HOOK_CONNECT),
 		AT(on_connect6, HOOK_CONNECT),
 		AT(on_connect4_refuse, HOOK_CONNECT_REFUSE),
+		AT(on_setsockopt_attach, HOOK_SOCKOPT),
 		AT(on_setsockopt, HOOK_CREATE | HOOK_BIND | HOOK_CONNECT),
 #undef AT
 	};

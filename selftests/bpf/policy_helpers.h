@@ -46,13 +46,29 @@ const struct record *policy_record(struct policy *policy, enum recorder_callback
 int policy_count(struct policy *policy, enum recorder_callback callback, __u64 cookie);
 __u64 sock_cookie(int fd);
 
+/* struct smc_ulp_ops as BPF objects have it, for what is set before they are loaded */
+struct ops_value {
+	void *callbacks[7];
+	char name[SMC_ULP_POLICY_NAME_LEN];
+	__u32 flags;
+	__u64 cgroup_id;
+	__u64 netns_cookie;
+};
+
+struct ops_value *ops_of(struct bpf_map *map);
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
 /* Attach programs for the sockets of a cgroup that this process can join. */
 struct attacher {
 	struct attach *skel;
 	int cgroup;
 };
 
-enum hook { HOOK_CREATE = 1, HOOK_BIND = 2, HOOK_CONNECT = 4, HOOK_CONNECT_REFUSE = 8 };
+enum hook { HOOK_CREATE = 1, HOOK_BIND = 2, HOOK_CONNECT = 4, HOOK_CONNECT_REFUSE = 8,
+	    HOOK_SOCKOPT = 16 };
 
 bool attacher_open(struct attacher *attacher, const char *cgroup, unsigned int hooks);
 void attacher_close(struct attacher *attacher);

@@ -264,7 +264,7 @@ static __always_inline __u32 smc_rules_listen(struct sock *sk, const struct smc_
 	if (!smc_rules_config.words)
 		return 0;
 	if (smc_rules_use(SMC_RULE_COMM)) {
-		struct smc_rules_comm *kept = bpf_smc_ulp_scratch(sk, sizeof(*kept));
+		struct smc_rules_comm *kept = (void *)bpf_smc_ulp_scratch(sk, sizeof(*kept));
 
 		smc_rules_current(&comm);
 		if (kept)
@@ -294,7 +294,7 @@ static __always_inline __u32 smc_rules_syn(struct sock *sk, const struct smc_ulp
 	if (!smc_rules_config.words)
 		return 0;
 	if (smc_rules_use(SMC_RULE_COMM)) {
-		struct smc_rules_comm *kept = bpf_smc_ulp_scratch(sk, sizeof(*kept));
+		struct smc_rules_comm *kept = (void *)bpf_smc_ulp_scratch(sk, sizeof(*kept));
 
 		if (kept)
 			comm = *kept;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/un.h>
 
+#include "cgroup_helpers.h"
 #include "policy_helpers.h"
 #include "tcp_features.h"
 
@@ -268,6 +269,53 @@ static void listener_connects(void)
 	shutdown(fd, SHUT_RDWR);
 	works(fd, TCP, V4, false);
 	sock_close(&fd);
+}
+
+/* A program attaches while some other option is set: SO_PRIORITY here. */
+TEST(attach_sockopt, WORLD_SMCD, 30, TEST_NEEDS_ULP)
+{
+	struct pair pair = { -1, -1 };
+	struct attacher attacher;
+	const struct record *r;
+	struct policy policy;
+	int fd, udp, lfd;
+
+	if (!attacher_open(&attacher, "sockopt", HOOK_SOCKOPT))
+		return;
+	if (!policy_open(&policy, true)) {
+		attacher_close(&attacher);
+		return;
+	}
+	cgroup_join("sockopt");
+	fd = sock_make(TCP, V4);
+	udp = socket(AF_INET, SOCK_DGRAM, 0);
+	lfd = sock_listen(TCP, V4, 4);
+	pair_make(&pair, TCP, TCP, V4);
+	cgroup_join(NULL);
+
+	ASSERT_OK(sock_set(fd, SOL_SOCKET, SO_PRIORITY, 3), "SO_PRIORITY");
+	ASSERT_OK(attacher.skel->data->last_rc, "attach");
+	ASSERT_EQ(sock_int(fd, SOL_SOCKET, SO_PRIORITY), 3, "the option is set");
+	ASSERT_STREQ(ulp_name(fd), "smc", "TCP_ULP");
+	r = policy_record(&policy, CB_INIT, sock_cookie(fd), 0);
+	if (ASSERT_OK_PTR(r, "policy->init"))
+		ASSERT_EQ(r->origin, SMC_ULP_ORIGIN_SOCKOPT, "origin");
+	ASSERT_OK(sock_set(fd, SOL_SOCKET, SO_PRIORITY, 4), "SO_PRIORITY");
+	ASSERT_EQ(attacher.skel->data->last_rc, -EEXIST, "attach again");
+	ASSERT_OK(sock_set(udp, SOL_SOCKET, SO_PRIORITY, 3), "SO_PRIORITY");
+	ASSERT_EQ(attacher.skel->data->last_rc, -ESOCKTNOSUPPORT, "UDP");
+	ASSERT_OK(sock_set(lfd, SOL_SOCKET, SO_PRIORITY, 3), "SO_PRIORITY");
+	ASSERT_EQ(attacher.skel->data->last_rc, -EINVAL, "a listener");
+	ASSERT_OK(sock_set(pair.client, SOL_SOCKET, SO_PRIORITY, 3), "SO_PRIORITY");
+	ASSERT_EQ(attacher.skel->data->last_rc, -EISCONN, "connected");
+	is_plain_tcp(pair.client, pair.server);
+	pair_close(&pair);
+	sock_close(&lfd);
+	works(fd, ULP, V4, true);
+	sock_close(&fd);
+	sock_close(&udp);
+	policy_close(&policy);
+	attacher_close(&attacher);
 }
 
 TEST(attach_rules, WORLD_ALL, 60, TEST_NEEDS_ULP)

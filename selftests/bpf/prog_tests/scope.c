@@ -13,29 +13,7 @@
 #include "progs/scoped.h"
 #include "scoped.skel.h"
 
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
-
 #define MARK 77		/* of the sockets that the policies look at */
-
-/* struct smc_ulp_ops as BPF objects have it, for what is set before they are loaded */
-struct ops_value {
-	void *callbacks[7];
-	char name[SMC_ULP_POLICY_NAME_LEN];
-	__u32 flags;
-	__u64 cgroup_id;
-	__u64 netns_cookie;
-};
-
-static struct ops_value *ops_of(struct bpf_map *map)
-{
-	size_t size;
-	struct ops_value *ops = bpf_map__initial_value(map, &size);
-
-	ASSERT_GE(size, sizeof(*ops), "size of struct smc_ulp_ops");
-	return ops;
-}
 
 static __u64 cgroup_id(int fd)
 {

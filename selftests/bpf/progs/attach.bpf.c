@@ -10,7 +10,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define MAX_ERRNO 256
 
 __u64 results[MAX_ERRNO];	/* how often -errno came; [0]: attached */
-int last_rc;
+int last_rc = 1;
 /* bpf_smc_ulp_result() of an established socket, in a cgroup program */
 int setsockopt_rc;
 struct smc_ulp_result setsockopt_result;
@@ -83,5 +83,13 @@ int on_setsockopt(struct bpf_sockopt *ctx)
 	if (sk && ctx->level == 1 && ctx->optname == 36)	/* SO_MARK */
 		setsockopt_rc = bpf_smc_ulp_result((struct sock *)sk, &setsockopt_result,
 						   sizeof(setsockopt_result));
+	return 1;
+}
+
+SEC("cgroup/setsockopt")
+int on_setsockopt_attach(struct bpf_sockopt *ctx)
+{
+	if (ctx->level == 1 && ctx->optname == 12)	/* SO_PRIORITY */
+		count(bpf_smc_ulp_attach_sockopt(bpf_cast_to_kern_ctx(ctx)));
 	return 1;
 }

@@ -102,3 +102,40 @@ int BPF_PROG(result_of_tuple, struct sock *sk, struct smc_ulp_tuple *tuple)
 	return SMC_ULP_ALLOW;
 }
 POLICY(result_of_tuple, connect);
+
+/* memory that may not be there */
+SEC("struct_ops")
+__failure __msg("invalid mem access 'mem_or_null'")
+int BPF_PROG(scratch_null, struct sock *sk, struct smc_ulp_tuple *tuple)
+{
+	__u64 *scratch = (void *)bpf_smc_ulp_scratch(sk, 8);
+
+	return *scratch;
+}
+
+SEC("struct_ops")
+__failure __msg("invalid access to memory")
+int BPF_PROG(scratch_beyond, struct sock *sk, struct smc_ulp_tuple *tuple)
+{
+	__u64 *scratch = (void *)bpf_smc_ulp_scratch(sk, 8);
+
+	return scratch ? scratch[1] : 0;
+}
+
+SEC("cgroup/setsockopt")
+__failure __msg("cannot write into rdonly_mem")
+int scratch_rdonly_write(struct bpf_sockopt *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	__u64 *scratch;
+
+	if (!sk)
+		return 1;
+	scratch = (__u64 *)bpf_smc_ulp_scratch_rdonly((struct sock *)sk, 8);
+	if (scratch)
+		*scratch = 1;
+	return 1;
+}
+
+POLICY(scratch_null, connect);
+POLICY(scratch_beyond, connect);

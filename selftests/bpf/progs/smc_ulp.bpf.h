@@ -34,7 +34,10 @@ struct smc_ulp_ops {
 extern int bpf_smc_ulp_attach_create(struct sock *sk) __ksym;
 extern int bpf_smc_ulp_attach_bind(struct bpf_sock_addr_kern *ctx) __ksym;
 extern int bpf_smc_ulp_attach_connect(struct bpf_sock_addr_kern *ctx) __ksym;
+extern int bpf_smc_ulp_attach_sockopt(struct bpf_sockopt_kern *ctx) __ksym;
 extern int bpf_smc_ulp_result(struct sock *sk, void *out, __u32 out__sz) __ksym;
+extern __u8 *bpf_smc_ulp_scratch(struct sock *sk, const size_t rdwr_buf_size) __ksym;
+extern const __u8 *bpf_smc_ulp_scratch_rdonly(struct sock *sk, const size_t rdonly_buf_size) __ksym;
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 
 #endif
