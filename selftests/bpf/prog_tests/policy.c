@@ -11,6 +11,10 @@
 #include "policy_helpers.h"
 #include "tcp_features.h"
 
+#ifndef SO_ZEROCOPY
+#define SO_ZEROCOPY 60
+#endif
+
 /* --- registration ---------------------------------------------------------------------------- */
 
 static bool ulp_allowed(void)
@@ -781,6 +785,97 @@ static void update_under_traffic(void)
 	policy_close(&policy);
 }
 
+#define DECISIONS 100000
+
+/*
+ * A socket that cannot have SMC and has to: connect(2) asks, and fails before it sends anything.
+ * A decision, and nothing else, for each call.
+ */
+static void *make_decisions(void *arg)
+{
+	struct traffic *traffic = arg;
+	int i, fd = sock_make(TCP, V4), lfd = sock_listen(TCP, V4, 4), port = sock_port(lfd);
+
+	sock_set(fd, SOL_SOCKET, SO_MARK, 42);
+	sock_set(fd, SOL_SOCKET, SO_ZEROCOPY, 1);
+	ASSERT_OK(ulp_set(fd, "smc"), "TCP_ULP");
+	for (i = 0; i < DECISIONS / 2; i++) {
+		if (sock_connect(fd, V4, port) != -1 || errno != EOPNOTSUPP)
+			break;
+		traffic->connected++;
+	}
+	ASSERT_EQ(traffic->connected, DECISIONS / 2, "decisions");
+	__atomic_store_n(&traffic->stop, true, __ATOMIC_RELEASE);
+	sock_close(&fd);
+	sock_close(&lfd);
+	return NULL;
+}
+
+static void update_under_decisions(void)
+{
+	struct traffic traffic[2] = {};
+	struct policy policy;
+	int i, updates = 0;
+	__u64 first, second;
+
+	if (!policy_open(&policy, true))
+		return;
+	policy_only_mark(&policy, 42);
+	policy_set(&policy, CB_CONNECT, SMC_ULP_REQUIRE);
+	for (i = 0; i < 2; i++)
+		thread_start(&traffic[i].thread, make_decisions, &traffic[i]);
+	while (!__atomic_load_n(&traffic[0].stop, __ATOMIC_ACQUIRE) ||
+	       !__atomic_load_n(&traffic[1].stop, __ATOMIC_ACQUIRE)) {
+		updates++;
+		if (!ASSERT_OK(bpf_link__update_map(policy.link, policy_map(&policy, updates & 1)),
+			       "update"))
+			break;
+	}
+	for (i = 0; i < 2; i++)
+		pthread_join(traffic[i].thread, NULL);
+	first = policy_calls(&policy, 0, CB_CONNECT);
+	second = policy_calls(&policy, 1, CB_CONNECT);
+	test__debug("%d updates, %llu and %llu decisions", updates, (unsigned long long)first,
+		    (unsigned long long)second);
+	ASSERT_EQ(first + second, DECISIONS, "decisions, by one of the two");
+	ASSERT_GT(first, 0, "decisions of the first");
+	ASSERT_GT(second, 0, "decisions of the second");
+	policy_close(&policy);
+}
+
+/* The loader detaches its policy because of what a callback has written, while others run. */
+static void detached_by_record(void)
+{
+	struct traffic traffic = {};
+	struct policy policy;
+	__u64 calls;
+	int i;
+
+	if (!policy_open(&policy, false))
+		return;
+	policy_only_mark(&policy, 42);
+	thread_start(&traffic.thread, make_connections, &traffic);
+	for (i = 0; i < 5; i++) {
+		policy_forget(&policy);
+		policy.link = bpf_map__attach_struct_ops(policy_map(&policy, 0));
+		if (!ASSERT_OK_PTR(policy.link, "attach"))
+			break;
+		ASSERT_TRUE(WAIT_FOR(policy_calls(&policy, 0, CB_CONNECT), 10000), "a callback");
+		ASSERT_OK(bpf_link__detach(policy.link), "detach");
+		/* complete when the call returns: nothing is counted any more */
+		calls = policy_calls(&policy, 0, CB_INIT) + policy_calls(&policy, 0, CB_CONNECT) +
+			policy_calls(&policy, 0, CB_FALLBACK);
+		msleep(50);
+		ASSERT_EQ(policy_calls(&policy, 0, CB_INIT) + policy_calls(&policy, 0, CB_CONNECT) +
+			  policy_calls(&policy, 0, CB_FALLBACK), calls, "calls after detach");
+		bpf_link__destroy(policy.link);
+		policy.link = NULL;
+	}
+	__atomic_store_n(&traffic.stop, true, __ATOMIC_RELEASE);
+	pthread_join(traffic.thread, NULL);
+	policy_close(&policy);
+}
+
 /* Registered and revoked all the time, while sockets ask. */
 static void reattach_under_traffic(void)
 {
@@ -808,10 +903,14 @@ static void reattach_under_traffic(void)
 	policy_close(&policy);
 }
 
-TEST(policy_traffic, WORLD_SMCD, 60, TEST_NEEDS_ULP)
+TEST(policy_traffic, WORLD_SMCD, 120, TEST_NEEDS_ULP)
 {
 	if (test__start_subtest("update"))
 		update_under_traffic();
+	if (test__start_subtest("update_100000"))
+		update_under_decisions();
+	if (test__start_subtest("detached_by_record"))
+		detached_by_record();
 	if (test__start_subtest("reattach"))
 		reattach_under_traffic();
 }
