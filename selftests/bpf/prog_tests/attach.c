@@ -2,10 +2,12 @@
 /*
  * When setsockopt(TCP_ULP, "smc") is allowed and what it says otherwise; other users of the socket.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/un.h>
 
 #include "cgroup_helpers.h"
+#include "pid_addr.skel.h"
 #include "policy_helpers.h"
 #include "tcp_features.h"
 
@@ -269,6 +271,38 @@ static void listener_connects(void)
 	shutdown(fd, SHUT_RDWR);
 	works(fd, TCP, V4, false);
 	sock_close(&fd);
+}
+
+/* The smallest program: one process, one peer; no policy. */
+TEST(attach_pid_addr, WORLD_SMCD, 30, TEST_NEEDS_ULP)
+{
+	int cgroup = cgroup_make("pid_addr"), lfd, fd, child, i;
+	struct pid_addr *skel;
+
+	libbpf_quiet();
+	skel = pid_addr__open_and_load();
+	if (!ASSERT_OK_PTR(skel, "load"))
+		goto out;
+	skel->links.smc_by_pid_addr = bpf_program__attach_cgroup(skel->progs.smc_by_pid_addr, cgroup);
+	if (!ASSERT_OK_PTR(skel->links.smc_by_pid_addr, "attach"))
+		goto out;
+	lfd = sock_listen(ULP, V4, 4);
+	for (i = 0; i < 3; i++) {
+		skel->bss->pid = getpid() + (i == 1);
+		skel->bss->addr = htonl(INADDR_LOOPBACK + (i == 2));
+		cgroup_join("pid_addr");
+		fd = sock_connect_to(lfd, TCP, V4);
+		cgroup_join(NULL);
+		child = accept(lfd, NULL, NULL);
+		ping_pong(fd, child);
+		assert_outcome(!i, fd, 500);
+		sock_close(&child);
+		sock_close(&fd);
+	}
+	sock_close(&lfd);
+out:
+	pid_addr__destroy(skel);
+	close(cgroup);
 }
 
 /* A program attaches while some other option is set: SO_PRIORITY here. */
