@@ -77,6 +77,21 @@ struct {
 	__type(value, __u32);
 } smc_rule_cgroups SEC(".maps"), smc_rule_netns SEC(".maps");
 
+/*
+ * Name of the thread that called listen(), by cookie of the listener: a SYN comes to no thread.
+ * Rules that replace these know it as well.
+ */
+struct smc_rules_comm {
+	char	comm[SMC_EVENT_COMM_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct smc_rules_comm);
+} smc_rule_listeners SEC(".maps") SMC_MAP_KEEP;
+
 #define SMC_CGROUP_DEPTH	32
 
 /* ---- sets of rules ---- */
@@ -190,10 +205,6 @@ static __noinline void smc_rules_owner(struct smc_rule_class *set, struct sock *
 	}
 }
 
-struct smc_rules_comm {
-	char	comm[SMC_EVENT_COMM_LEN];
-};
-
 static __always_inline void smc_rules_current(struct smc_rules_comm *comm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -264,11 +275,10 @@ static __always_inline __u32 smc_rules_listen(struct sock *sk, const struct smc_
 	if (!smc_rules_config.words)
 		return 0;
 	if (smc_rules_use(SMC_RULE_COMM)) {
-		struct smc_rules_comm *kept = (void *)bpf_smc_ulp_scratch(sk, sizeof(*kept));
+		__u64 cookie = sk->__sk_common.skc_cookie.counter;
 
 		smc_rules_current(&comm);
-		if (kept)
-			*kept = comm;
+		bpf_map_update_elem(&smc_rule_listeners, &cookie, &comm, BPF_ANY);
 	}
 	smc_rules_match(&set, SMC_RULE_SERVER, sk, tuple->local_port, &comm);
 	if (smc_rules_use(SMC_RULE_LOCAL) && smc_policy_is_bound(tuple))
@@ -294,8 +304,10 @@ static __always_inline __u32 smc_rules_syn(struct sock *sk, const struct smc_ulp
 	if (!smc_rules_config.words)
 		return 0;
 	if (smc_rules_use(SMC_RULE_COMM)) {
-		struct smc_rules_comm *kept = (void *)bpf_smc_ulp_scratch(sk, sizeof(*kept));
+		__u64 cookie = sk->__sk_common.skc_cookie.counter;
+		struct smc_rules_comm *kept;
 
+		kept = bpf_map_lookup_elem(&smc_rule_listeners, &cookie);
 		if (kept)
 			comm = *kept;
 	}
