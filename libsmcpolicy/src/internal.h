@@ -143,6 +143,7 @@ struct smcpolicy {
 	bool loaded, no_ops;
 	struct smcp_scope scope;
 	char *replaces;			/* name of a pin */
+	char *cgroup;			/* to which that one is attached, or NULL */
 	struct bpf_link *ops_link;
 	struct {
 		struct bpf_link *link;

@@ -251,6 +251,7 @@ static struct bpf_program *find_program(const struct smcpolicy *policy,
 static int add_pinned_link(const struct smcpolicy *policy, struct pinned *pinned, const char *entry)
 {
 	int n = pinned->count, fd = smcp_pin_get(policy->replaces, entry);
+	struct bpf_program *program;
 	struct smcp_link_info info;
 
 	if (fd < 0 || smcp_link_info(fd, &info) || info.type != BPF_LINK_TYPE_CGROUP ||
@@ -260,10 +261,16 @@ static int add_pinned_link(const struct smcpolicy *policy, struct pinned *pinned
 			close(fd);
 		return 0;
 	}
+	program = find_program(policy, &info);
+	if (!program && info.cgroup.attach_type == BPF_CGROUP_SOCK_OPS) {
+		/* It ends with its pin. */
+		close(fd);
+		return 0;
+	}
 	snprintf(pinned->links[n].entry, sizeof(pinned->links[n].entry), "%s", entry);
 	pinned->links[n].fd = fd;
 	pinned->links[n].old_fd = bpf_prog_get_fd_by_id(info.prog_id);
-	pinned->links[n].program = find_program(policy, &info);
+	pinned->links[n].program = program;
 	pinned->count++;
 	if (pinned->links[n].program)
 		return 0;
@@ -295,6 +302,32 @@ static int pinned_open(const struct smcpolicy *policy, struct pinned *pinned, in
 	else if (dir >= 0)
 		close(dir);
 	return err;
+}
+
+/* A sockops program, where the old policy had none */
+static int attach_sockops(struct smcpolicy *policy, const struct pinned *pinned)
+{
+	struct smcp_link_info info = { .cgroup.attach_type = BPF_CGROUP_SOCK_OPS };
+	struct bpf_program *program = find_program(policy, &info);
+	struct bpf_link *link;
+	int i, fd;
+
+	for (i = 0; i < pinned->count && program; i++)
+		if (pinned->links[i].program == program)
+			program = NULL;
+	if (!program)
+		return 0;
+	fd = smcp_cgroup_open(policy->cgroup, -1);
+	if (fd < 0)
+		return fd;
+	link = bpf_program__attach_cgroup(program, fd);
+	close(fd);
+	if (!link)
+		return smcp_libbpf_error(errno, NULL, "cannot attach %s to the cgroup",
+					 bpf_program__name(program));
+	policy->links[0].program = program;
+	policy->links[policy->link_count++].link = link;
+	return 0;
 }
 
 /* Puts the policy into the link. The map has its value once it was tried to register it. */
@@ -365,6 +398,9 @@ static int replace(struct smcpolicy *policy, struct pinned *pinned, int root, co
 		snprintf(cure, sizeof(cure), "smcpolicy unload %s", pin);
 		return smcp_error(EEXIST, cure, "%s/%s is there already", smcp_bpffs_path(), pin);
 	}
+	err = attach_sockops(policy, pinned);
+	if (err)
+		return err;
 	snprintf(beside, sizeof(beside), "%.200s~", policy->replaces);
 	remove_pins(root, beside, false);	/* of one that was killed */
 	if (mkdirat(root, beside, 0700))

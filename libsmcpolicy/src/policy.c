@@ -257,6 +257,7 @@ void smcpolicy__close(struct smcpolicy *policy)
 	smcp_leave();
 	smcp_description_free(&policy->desc);
 	free(policy->replaces);
+	free(policy->cgroup);
 	free(policy->path);
 	free(policy->name);
 	free(policy);
@@ -464,7 +465,12 @@ static int take_over(struct smcpolicy *policy, const char *name, unsigned int *h
 		policy->scope = *smcp_loaded_scope(other);
 		*hooks = smcpolicy_loaded__hooks(other);
 		policy->replaces = strdup(smcpolicy_loaded__name(other));
-		if (!policy->replaces) {
+		policy->cgroup = strdup(smcpolicy_loaded__cgroup(other));
+		/* What learns of TCP comes and goes with the policy. */
+		*hooks &= ~SMCPOLICY_HOOK_SOCKOPS;
+		if (policy->cgroup && *policy->cgroup)
+			*hooks |= policy->hooks & SMCPOLICY_HOOK_SOCKOPS;
+		if (!policy->replaces || !policy->cgroup) {
 			smcp_no_memory();
 			err = -ENOMEM;
 		}
