@@ -37,7 +37,7 @@ struct command {
 };
 
 extern const struct command cmd_load, cmd_unload, cmd_list, cmd_show, cmd_rules, cmd_run, cmd_trace,
-	cmd_version;
+	cmd_connections, cmd_version;
 
 /* What the global options say, and what an error exits with. */
 struct cli {
@@ -60,6 +60,8 @@ void note(const char *text, ...) __format(1, 2);
 void add_string(struct json_object *object, const char *key, const char *value);
 void add_number(struct json_object *object, const char *key, int64_t value);
 void add_bool(struct json_object *object, const char *key, bool value);
+/* Blank or NUL padded */
+void add_chars(struct json_object *object, const char *key, const void *chars, size_t size);
 /* Print it, and drop it: as JSON, or as lines "key value". */
 void print(struct json_object *object);
 void print_json(struct json_object *object);

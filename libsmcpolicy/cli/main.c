@@ -15,7 +15,7 @@ struct cli cli = { .failed = EXIT_FAILURE, .misused = EXIT_USAGE };
 
 static const struct command *const commands[] = {
 	&cmd_load, &cmd_unload, &cmd_list, &cmd_show, &cmd_rules, &cmd_run, &cmd_trace,
-	&cmd_version,
+	&cmd_connections, &cmd_version,
 };
 
 static const struct cli_option global_options[] = {
@@ -55,7 +55,7 @@ static int print_help(void)
 		printf("usage: smcpolicy [OPTIONS] COMMAND ...\n\n"
 		       "Decide which TCP connections become SMC.\n\ncommands:\n");
 		for (i = 0; i < ARRAY_SIZE(commands); i++)
-			printf("  %-9s %.*s\n", commands[i]->name,
+			printf("  %-12s %.*s\n", commands[i]->name,
 			       (int)strcspn(commands[i]->help, "\n"), commands[i]->help);
 	}
 	print_options("global options", global_options);

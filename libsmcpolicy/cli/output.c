@@ -18,6 +18,16 @@ void add_bool(struct json_object *object, const char *key, bool value)
 	json_object_object_add(object, key, json_object_new_boolean(value));
 }
 
+void add_chars(struct json_object *object, const char *key, const void *chars, size_t size)
+{
+	const char *text = chars;
+
+	size = strnlen(text, size);
+	while (size && text[size - 1] == ' ')
+		size--;
+	json_object_object_add(object, key, json_object_new_string_len(text, size));
+}
+
 void print_json(struct json_object *object)
 {
 	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;

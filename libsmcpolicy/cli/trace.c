@@ -41,16 +41,6 @@ static void add_address(struct json_object *object, const char *key, const char 
 	add_number(object, port_key, port);
 }
 
-static void add_chars(struct json_object *object, const char *key, const void *chars, size_t size)
-{
-	const char *text = chars;
-
-	size = strnlen(text, size);
-	while (size && text[size - 1] == ' ')
-		size--;
-	json_object_object_add(object, key, json_object_new_string_len(text, size));
-}
-
 static void add_known(struct json_object *object, const char *key, const char *text)
 {
 	if (text)

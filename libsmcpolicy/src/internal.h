@@ -153,6 +153,7 @@ struct smcpolicy {
 };
 
 unsigned int smcp_hook(enum bpf_attach_type type);
+char *smcp_find_object(const char *name);
 /* Descriptor of a cgroup v2 directory: that of @path, or a copy of @fd */
 int smcp_cgroup_open(const char *path, int fd);
 int smcp_scope_find(enum smcpolicy_scope scope, const char *name, int fd, struct smcp_scope *found);

@@ -30,12 +30,11 @@ const char *smcpolicy_object_path(void)
 	return path;
 }
 
-static char *find_object(const char *name)
+/* NAME.bpf.o in the directories where they are; NULL after an error */
+char *smcp_find_object(const char *name)
 {
 	char *dirs, *rest, *dir, *path = NULL;
 
-	if (strchr(name, '/'))
-		return strdup(name) ?: smcp_no_memory();
 	dirs = strdup(smcpolicy_object_path());
 	if (!dirs)
 		return smcp_no_memory();
@@ -217,7 +216,8 @@ struct smcpolicy *smcpolicy__open(const char *name, const void *opts)
 	if (!policy)
 		return smcp_no_memory();
 	smcp_enter();
-	policy->path = find_object(name);
+	policy->path = strchr(name, '/') ? strdup(name) ?: smcp_no_memory() :
+		       smcp_find_object(name);
 	if (!policy->path || check_object(policy->path))
 		goto fail;
 	policy->object = bpf_object__open_file(policy->path, NULL);

@@ -44,6 +44,7 @@ extern "C" {
 #define SMCPOLICY_VERSION_MINOR 1
 
 struct smc_event;	/* smc_policy/event.h */
+struct smc_connection;	/* smc_policy/connection.h */
 struct smcpolicy;
 struct smcpolicy_option;
 struct smcpolicy_list;
@@ -354,6 +355,17 @@ SMCPOLICY_API int smcpolicy_loaded__rule(const struct smcpolicy_loaded *loaded, 
  * @param name as smcpolicy_loaded__name()
  */
 SMCPOLICY_API int smcpolicy_unload(const char *name);
+
+/* ---- connections ---- */
+
+/** @brief Gets each socket; a value other than 0 ends smcpolicy_connections() with it. */
+typedef int (*smcpolicy_connection_fn)(const struct smc_connection *connection, void *context);
+
+/**
+ * @brief The TCP sockets of this network namespace that have the ULP, whoever attached it.
+ * @return 0, what @p function has returned, or a negative errno
+ */
+SMCPOLICY_API int smcpolicy_connections(smcpolicy_connection_fn function, void *context);
 
 /* ---- events ----
  *
