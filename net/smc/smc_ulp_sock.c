@@ -583,35 +583,54 @@ static bool smc_ulp_peek_ready(struct sock *msk, int target)
 	       READ_ONCE(msk->sk_state) == SMC_ULP_SMC_CLOSED;
 }
 
+/* Wait until there is what a peek wants. Returns 0, also when the time is up, or -errno. */
+static int smc_ulp_peek_wait(struct smc_ulp_ctx *ctx, struct sock *sk, int target, long *timeo)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct sock *msk = ctx->h->sk;
+	bool interrupted = false;
+
+	if (!*timeo || smc_ulp_peek_ready(msk, target))
+		return 0;
+	lock_sock(msk);
+	add_wait_queue(sk_sleep(msk), &wait);
+	while (*timeo && !interrupted && !smc_ulp_peek_ready(msk, target)) {
+		sk_wait_event(msk, timeo, smc_ulp_peek_ready(msk, target), &wait);
+		interrupted = signal_pending(current);
+	}
+	remove_wait_queue(sk_sleep(msk), &wait);
+	release_sock(msk);
+	if (!interrupted)
+		return 0;
+	if (!smc_ulp_peek_ready(msk, 1))
+		return sock_intr_errno(*timeo);
+	*timeo = 0;	/* what there is */
+	return 0;
+}
+
 /*
  * A peek of smc.ko that sleeps takes what it has seen so far to be there still. When another
  * reader has had it meanwhile, stock finds a negative number of bytes, and copies as many as the
  * program has room for, from beyond the end of the ring. So sleep here until there is what the
- * program wants, and have stock look once. Returns the flags for that, or an error.
+ * program wants, and have stock look once; if another reader was faster, wait again.
  */
-static noinline int smc_ulp_peek_flags(struct smc_ulp_ctx *ctx, struct sock *sk, size_t len,
-				       int flags)
+static noinline int smc_ulp_recvmsg_peek(struct smc_ulp_ctx *ctx, struct sock *sk,
+					 struct msghdr *msg, size_t len, int flags)
 {
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
-	struct sock *msk = ctx->h->sk;
 	long timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
 	/* more than the ring holds never comes */
 	int target = min_t(int, sock_rcvlowat(sk, flags & MSG_WAITALL, len), ctx->result->rcvbuf);
-	bool interrupted = false;
+	struct socket *h = ctx->h;
+	int rc;
 
-	if (timeo && !smc_ulp_peek_ready(msk, target)) {
-		lock_sock(msk);
-		add_wait_queue(sk_sleep(msk), &wait);
-		while (timeo && !interrupted && !smc_ulp_peek_ready(msk, target)) {
-			sk_wait_event(msk, &timeo, smc_ulp_peek_ready(msk, target), &wait);
-			interrupted = signal_pending(current);
-		}
-		remove_wait_queue(sk_sleep(msk), &wait);
-		release_sock(msk);
-	}
-	if (interrupted && !smc_ulp_peek_ready(msk, 1))
-		return sock_intr_errno(timeo);
-	return (flags | MSG_DONTWAIT) & ~MSG_WAITALL;
+	flags = (flags | MSG_DONTWAIT) & ~MSG_WAITALL;
+	do {
+		rc = smc_ulp_peek_wait(ctx, sk, target, &timeo);
+		if (rc)
+			return rc;
+		rc = h->ops->recvmsg(h, msg, len, flags);
+	} while ((rc == -EAGAIN && timeo) || (!rc && len && smc_ulp_recv_end(ctx, sk, &rc)));
+	return rc;
 }
 
 static int smc_ulp_recvmsg_active(struct socket *sock, struct msghdr *msg, size_t len, int flags)
@@ -621,15 +640,11 @@ static int smc_ulp_recvmsg_active(struct socket *sock, struct msghdr *msg, size_
 	struct socket *h = ctx->h;
 	int rc;
 
-	if (unlikely(flags & (MSG_ERRQUEUE | MSG_PEEK))) {
-		if (flags & MSG_ERRQUEUE)
-			return smc_ulp_base(sock)->recvmsg(sock, msg, len, flags);
-		if (!(flags & MSG_OOB))
-			flags = smc_ulp_peek_flags(ctx, sk, len, flags);
-		if (flags < 0)
-			return flags;
-	}
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return smc_ulp_base(sock)->recvmsg(sock, msg, len, flags);
 	smc_ulp_follow_recv(h->sk, sk);
+	if (unlikely((flags & (MSG_PEEK | MSG_OOB)) == MSG_PEEK))
+		return smc_ulp_recvmsg_peek(ctx, sk, msg, len, flags);
 	do {
 		rc = h->ops->recvmsg(h, msg, len, flags);
 	} while (unlikely(!rc) && len && smc_ulp_recv_end(ctx, sk, &rc));
