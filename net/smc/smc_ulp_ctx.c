@@ -17,9 +17,9 @@
 
 /*
  * SLAB_TYPESAFE_BY_RCU: a ctx that was no listener's and has neither result nor scratch, which is
- * one of a connection that stays TCP, is freed at once. Who came to it under RCU without a reference
- * finds a ctx, maybe of another sock, and looks again: smc_ulp_ctx_get(), smc_ulp_result_get(),
- * smc_ulp_scratch_peek().
+ * one of a connection that stays TCP, is freed at once. Who came to it under RCU without a
+ * reference finds a ctx, maybe of another sock, and looks again: smc_ulp_ctx_get(),
+ * smc_ulp_result_get(), smc_ulp_scratch_peek().
  */
 static struct kmem_cache *smc_ulp_ctx_cache;
 

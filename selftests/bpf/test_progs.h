@@ -31,7 +31,7 @@ enum {
 enum {
 	TEST_NEEDS_ULP = 1,	/* skipped when smc_ulp.ko is not loaded */
 	TEST_LAST = 2,		/* after all others: it removes what they need */
-	TEST_HIDDEN = 4,	/* runs only when named: input for the test of the runner */
+	TEST_HIDDEN = 4,	/* runs only when named: long, or to be looked at by hand */
 };
 
 struct test {
