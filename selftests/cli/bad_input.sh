@@ -37,7 +37,7 @@ ok "a BPF object without policy" refused 1 'is a BPF object, but no policy: it h
 ok "a BPF object with several policies" refused 1 'minimal.bpf.o has more than one policy' \
 	'an object with one struct smc_ulp_ops' load "$BUILD/selftests/minimal.bpf.o"
 ok "a policy that is not GPL" refused 1 'the kernel refuses ' 'smcpolicy -v' \
-	load "$BUILD/selftests/policy_fail_licence.bpf.o"
+	load "$BUILD/selftests/policy_fail__licence.bpf.o"
 as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 cp "$objects/allow_all.bpf.o" "$tmp/secret.bpf.o"
 chmod 600 "$tmp/secret.bpf.o"
@@ -90,7 +90,7 @@ ok "a file" refused 1 "cannot open the cgroup $cgroups/cgroup.procs: Not a direc
 	load allow_all --cgroup "$cgroups/cgroup.procs"
 ok "nothing to attach to" refused 1 'attach has nothing to attach to without a cgroup' '--cgroup PATH' load attach
 ok "hooks that the object has not" refused 1 'has no programs for a hook that is wanted' 'smcpolicy show POLICY' \
-	load "$BUILD/selftests/policy_fail_licence.bpf.o" --cgroup "$cgroups"
+	load "$BUILD/selftests/policy_fail__licence.bpf.o" --cgroup "$cgroups"
 ok "a pin with a slash" refused 1 "'a/b' cannot be the name of a pin" "without '/'" load allow_all --name a/b
 mkdir -p "$pins/taken"
 ok "a pin that is taken" refused 1 "$pins/taken is there already" 'smcpolicy unload taken' \
