@@ -285,8 +285,8 @@ __bpf_kfunc int bpf_smc_ulp_result(struct sock_common *sk, void *out, u32 out__s
  * Context: callbacks of struct smc_ulp_ops except init, for which there is no connection yet; does
  * not sleep. The memory is valid to the end of the callback.
  *
- * Return: the memory, aligned to 8 bytes, or NULL: too large, no memory, inside bpf_smc_ulp_attach_connect(), or the
- * ULP is not on @sk any more.
+ * Return: the memory, aligned to 8 bytes, or NULL: too large, no memory, inside
+ * bpf_smc_ulp_attach_connect(), or the ULP is not on @sk any more.
  */
 __bpf_kfunc u8 *bpf_smc_ulp_scratch(struct sock *sk, const size_t rdwr_buf_size)
 {

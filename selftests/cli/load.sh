@@ -69,7 +69,7 @@ ok "... and the message is JSON" \
 	has "$tmp/json.$documents" '\{"error":"another policy is in force \(allow_all\)","cure":"smcpolicy unload allow_all, or load --replace"\}'
 ok "the same policy again is refused" refused 1 'another policy is in force' 'smcpolicy unload' load allow_all
 ok "a second policy leaves no pin" test ! -e "$pins/deny_all"
-ok "a second policy for run, for its own cgroup" silent smcpolicy run --policy deny_all -- true
+ok "a second policy for run, for its own cgroup" smcpolicy run --policy deny_all -- true
 ok "... leaves no cgroup" no_cgroup_left
 ok "the first policy is still in force" says '^allow_all .* in-force ' smcpolicy list
 

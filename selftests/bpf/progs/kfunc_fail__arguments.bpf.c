@@ -93,7 +93,7 @@ int BPF_PROG(result_into_constant, struct sock *sk)
 
 /* a tuple is no sock */
 SEC("struct_ops")
-__failure __msg("expected pointer to STRUCT sock but R1 has a pointer to STRUCT smc_ulp_tuple")
+__failure __msg("expected pointer to STRUCT sock_common but R1 has a pointer to STRUCT smc_ulp_tuple")
 int BPF_PROG(result_of_tuple, struct sock *sk, struct smc_ulp_tuple *tuple)
 {
 	char mode;
